@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The chip model: what MX1 does with models and jobs, whoever hosts it. The
+ * QEMU device and the runtime's "sim:" backend are its two hosts.
+ *
+ * Knows nothing of PCIe, queues, contexts, files or the operating system
+ * beyond memory and threads. Results depend on image, input and chip file
+ * only: not on threads, instruction set or batch composition.
+ *
+ * Status values are enum mxaccel_status; all sizes are in bytes.
+ */
+#ifndef MX_CHIP_H
+#define MX_CHIP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mxaccel_hw.h"
+#include "mxaccel_image.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---------------------------------------------------------- chip files */
+
+/**
+ * struct mx_chip_config - a parsed chip file; keys as in the file
+ */
+struct mx_chip_config {
+	char name[32];
+	char organisation[32];
+	uint32_t clock_khz;
+	uint32_t banks, bank_rows, bank_cols, cell_bits, intermediate_banks;
+	uint32_t small_rows, small_cols, dac_bits, adc_bits, digit_bits;
+	uint32_t fabric_macs, fabric_utilisation_percent, layer_cycles;
+	uint32_t link_setup_cycles, link_bytes_per_10_cycles;
+	uint32_t max_models, max_contexts, max_buffers, max_io_bytes, max_sg;
+};
+
+/**
+ * mx_chip_config_parse() - read a chip file
+ * @config:	filled on success
+ * @name:	name of the chip, for reports
+ * @text:	contents of the file, need not be NUL-terminated
+ * @bytes:	their length
+ * @err:	on failure: a sentence with the line
+ * @err_bytes:	room at @err
+ *
+ * Every key must be there exactly once; unknown keys, wrong types and
+ * impossible geometries are errors. Return: 0 or -EINVAL.
+ */
+int mx_chip_config_parse(struct mx_chip_config *config, const char *name,
+			 const char *text, size_t bytes, char *err, size_t err_bytes);
+
+/* Storage for models: the banks that do not hold intermediates. */
+uint64_t mx_chip_capacity(const struct mx_chip_config *config);
+/* Storage for intermediates (regions). */
+uint64_t mx_chip_act_bytes(const struct mx_chip_config *config);
+/* Size of the non-volatile area that mx_chip_new() takes: directory and capacity. */
+uint64_t mx_chip_nv_bytes(const struct mx_chip_config *config);
+
+/* ------------------------------------------------------------- the chip */
+
+enum mx_isa {
+	MX_ISA_AUTO,		/* best that the host has */
+	MX_ISA_PORTABLE,
+	MX_ISA_AVX2,
+	MX_ISA_AVX512,		/* with VNNI */
+};
+
+/* "auto", "portable", "avx2", "avx512"; returns -1 for anything else */
+int mx_isa_from_name(const char *name);
+const char *mx_isa_name(enum mx_isa isa);
+bool mx_isa_available(enum mx_isa isa);
+
+/**
+ * struct mx_chip_params - how to host a chip
+ * @threads:	worker threads for jobs, 1 .. 64; 0: one per online CPU
+ * @isa:	instruction set of the kernels; the bits do not depend on it
+ * @seed:	serial number of the chip
+ * @nv:		non-volatile area of mx_chip_nv_bytes(), page-aligned, owned by
+ *		the caller, all zero for a new chip
+ * @persist:	makes a range of @nv durable before it returns; NULL if nothing
+ *		is kept. Returns 0 or -errno. Called with no lock that the
+ *		other mx_chip_*() calls of a job need.
+ * @opaque:	for @persist
+ */
+struct mx_chip_params {
+	uint32_t threads;
+	enum mx_isa isa;
+	uint64_t seed;
+	void *nv;
+	int (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
+	void *opaque;
+};
+
+struct mx_chip;
+
+/**
+ * mx_chip_new() - power a chip on
+ *
+ * Takes over the models that the non-volatile area holds; an area of another
+ * chip, or one whose directory is damaged beyond both of its copies, is
+ * refused. Return: the chip, or NULL with a sentence in @err.
+ */
+struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
+			    const struct mx_chip_params *params, char *err, size_t err_bytes);
+
+/* Power off. No call may be under way. The non-volatile area stays as it is. */
+void mx_chip_free(struct mx_chip *chip);
+
+const struct mx_chip_config *mx_chip_config(const struct mx_chip *chip);
+enum mx_isa mx_chip_isa(const struct mx_chip *chip);
+void mx_chip_identify(struct mx_chip *chip, struct mxaccel_identify *page);
+
+/* ------------------------------------------------------------- models */
+/* All of these may be called from any thread. */
+
+/**
+ * mx_chip_prog_begin() - reserve room for a model
+ * @prog:	SUCCESS: programming handle. RESIDENT: id of the resident model,
+ *		which is not deleted until mx_chip_model_put().
+ *
+ * Return: SUCCESS, RESIDENT, NO_SPACE, NO_SLOT, TOO_LARGE, BAD_FIELD.
+ */
+uint16_t mx_chip_prog_begin(struct mx_chip *chip, const uint8_t content[32],
+			    uint64_t model_bytes, uint64_t params_bytes, uint32_t *prog);
+
+/*
+ * mx_chip_prog_write() - program part of a model
+ * @offset: into MODEL followed, at the next MXACCEL_PAGE boundary, by PARAMS
+ *
+ * Counts cells written and link traffic. Two writes of one programming may
+ * run at once if their ranges differ. Return: SUCCESS, BAD_PROG, BAD_RANGE,
+ * STORE_ERROR.
+ */
+uint16_t mx_chip_prog_write(struct mx_chip *chip, uint32_t prog, uint64_t offset,
+			    const void *data, uint64_t bytes);
+
+/**
+ * mx_chip_prog_commit() - check everything, then publish atomically
+ * @id:		SUCCESS: model id, with a reference as by mx_chip_model_get()
+ *
+ * Ends the programming whatever it returns: SUCCESS, BAD_PROG, BAD_HASH,
+ * BAD_IMAGE, BAD_VERSION, TOO_LARGE, STORE_ERROR. Takes about as long as
+ * hashing the model. If another programming of the same content was faster,
+ * its model is returned.
+ */
+uint16_t mx_chip_prog_commit(struct mx_chip *chip, uint32_t prog, uint32_t *id);
+uint16_t mx_chip_prog_abort(struct mx_chip *chip, uint32_t prog);
+
+/* Use of a model: it cannot be deleted meanwhile. SUCCESS or BAD_MODEL. */
+uint16_t mx_chip_model_get(struct mx_chip *chip, uint32_t id);
+void mx_chip_model_put(struct mx_chip *chip, uint32_t id);
+/* SUCCESS, BAD_MODEL, BUSY (in use), STORE_ERROR */
+uint16_t mx_chip_model_delete(struct mx_chip *chip, uint32_t id);
+/* Slot @id of the directory; info->flags tells whether it is in use. grants = references. */
+uint16_t mx_chip_model_info(struct mx_chip *chip, uint32_t id, struct mxaccel_model_info *info);
+/* SUCCESS with *id, or BAD_MODEL */
+uint16_t mx_chip_model_find(struct mx_chip *chip, const uint8_t content[32], uint32_t *id);
+
+/* --------------------------------------------------------------- jobs */
+
+struct mx_counters {
+	uint64_t v[MXACCEL_CTR_NR];
+};
+
+/**
+ * struct mx_job - one run of a model's program
+ * @model:	model id; the caller holds a reference
+ * @entry:	program entry
+ * @nr_seq:	sequences, not zero
+ * @tokens:	ids per sequence, not zero
+ * @read:	copies input bytes [offset, offset + bytes) to the chip
+ * @write:	copies result bytes from the chip
+ * @opaque:	for @read and @write, which run on the thread that calls
+ *		mx_chip_job_run(); 0 or -errno, which becomes DMA_ERROR
+ * @stop:	set to a status (ABORTED, TIMEOUT) from any thread to end the job
+ *		early; looked at between macro-ops
+ * @status:	out
+ * @field:	out: offset in struct mxaccel_sqe of the offending field, or 0
+ * @result:	out: cycles; INPUT_TOKEN: index of the id in the input;
+ *		INPUT_EMPTY, INPUT_LONG: index of the sequence (0 for @tokens too
+ *		large); NON_FINITE: index of the macro-op
+ * @counters:	out: what this job added to the device's counters
+ */
+struct mx_job {
+	uint32_t model;
+	uint32_t entry;
+	uint32_t nr_seq;
+	uint32_t tokens;
+	int (*read)(void *opaque, uint64_t offset, void *to, uint64_t bytes);
+	int (*write)(void *opaque, uint64_t offset, const void *from, uint64_t bytes);
+	void *opaque;
+	_Atomic uint16_t stop;
+
+	uint16_t status;
+	uint16_t field;
+	uint64_t result;
+	struct mx_counters counters;
+};
+
+/**
+ * mx_chip_job_sizes() - what a job reads and writes
+ *
+ * Cheap. Return: SUCCESS with *@in_bytes and *@out_bytes, BAD_MODEL,
+ * BAD_ENTRY, BAD_FIELD (nothing to do), INPUT_LONG, TOO_LARGE (over
+ * max_io_bytes); *@field as in struct mx_job.
+ */
+uint16_t mx_chip_job_sizes(struct mx_chip *chip, uint32_t model, uint32_t entry,
+			   uint32_t nr_seq, uint32_t tokens,
+			   uint64_t *in_bytes, uint64_t *out_bytes, uint16_t *field);
+
+/*
+ * mx_chip_job_run() - run a job to its end, using the chip's threads
+ *
+ * Jobs of several callers run one after another. All outcomes are in the
+ * job; the device's and the model's counters have been advanced by
+ * job->counters when it returns. Every id is checked before anything runs.
+ */
+void mx_chip_job_run(struct mx_chip *chip, struct mx_job *job);
+
+/* Adds to a device-wide counter: traffic that only the host of the chip sees. */
+void mx_chip_count(struct mx_chip *chip, enum mxaccel_counter counter, uint64_t amount);
+/* All counters of the device, or of a model since power-on, at one moment. */
+void mx_chip_counters(struct mx_chip *chip, struct mx_counters *out);
+uint16_t mx_chip_model_counters(struct mx_chip *chip, uint32_t id, struct mx_counters *out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* MX_CHIP_H */

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * mxaccel driver interface: ioctls of /dev/mxaccelN.
+ *
+ * Every argument struct starts with its size, which the caller sets to
+ * sizeof(struct). A newer caller on an older driver: fields the driver does
+ * not know must be zero (else E2BIG). An older caller on a newer driver: the
+ * missing fields count as zero. Reserved fields and unknown flags must be
+ * zero (else EINVAL). Features are found by MXACCEL_IOC_QUERY, never by
+ * comparing versions. Documentation/driver-interface.rst has the whole.
+ *
+ * Errors of every call: ENODEV the device is gone or was reset since open();
+ * EFAULT bad pointer; EINVAL bad field; ENOTTY unknown ioctl. What else a
+ * call returns is said at its struct.
+ */
+#ifndef _UAPI_MXACCEL_H
+#define _UAPI_MXACCEL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#include "mxaccel_hw.h"
+
+#define MXACCEL_IOC_TYPE	0xB8
+
+/* mxaccel_query.features */
+#define MXACCEL_DRVFEAT_BUF_ALLOC	(1ULL << 0)	/* driver-allocated buffers */
+#define MXACCEL_DRVFEAT_BUF_USER	(1ULL << 1)	/* pinned user buffers */
+#define MXACCEL_DRVFEAT_CANCEL		(1ULL << 2)	/* MXACCEL_IOC_CANCEL */
+
+/**
+ * struct mxaccel_query - what device and driver are (out only)
+ * @size:	sizeof(struct)
+ * @hw_version:	MXACCEL_REG_VERSION
+ * @features:	MXACCEL_DRVFEAT_*
+ * @identify:	address of a struct mxaccel_identify to fill, or 0
+ * @queue_depth: jobs a file may have in flight
+ * @platform:	MXACCEL_PLATFORM_*
+ * @hw_features: MXACCEL_REG_FEATURES
+ */
+struct mxaccel_query {
+	__u32	size;
+	__u32	hw_version;
+	__u64	features;
+	__u64	identify;
+	__u32	queue_depth;
+	__u32	platform;
+	__u64	hw_features;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_query, 40);
+
+/**
+ * struct mxaccel_model_program - make a model resident and usable by this file
+ * @size:	sizeof(struct)
+ * @flags:	zero
+ * @content:	content id
+ * @model_addr:	address of the MODEL section
+ * @model_bytes: its size
+ * @params_addr: address of the PARAMS section, any alignment, only read
+ * @params_bytes: its size
+ * @model:	out: model id
+ * @resident:	out: 1 if nothing had to be programmed
+ * @status:	out: MXACCEL_ST_* of the chip, 0 if it was not asked
+ * @rsvd:	zero
+ *
+ * Atomic: interrupted or failed, nothing of it stays. Interruptible (EINTR).
+ * ENOSPC no room; EBADMSG content differs from @content; EFBIG, EINVAL,
+ * EPROTONOSUPPORT refused by the chip, @status says why.
+ */
+struct mxaccel_model_program {
+	__u32	size;
+	__u32	flags;
+	__u8	content[32];
+	__u64	model_addr;
+	__u64	model_bytes;
+	__u64	params_addr;
+	__u64	params_bytes;
+	__u32	model;
+	__u32	resident;
+	__u32	status;
+	__u32	rsvd;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_model_program, 88);
+MXACCEL_ASSERT_AT(struct mxaccel_model_program, model, 72);
+
+/**
+ * struct mxaccel_model_open - use a model that is resident already
+ * @size:	sizeof(struct)
+ * @flags:	zero
+ * @content:	content id
+ * @model:	out: model id
+ * @rsvd:	zero
+ *
+ * ENOENT not resident.
+ */
+struct mxaccel_model_open {
+	__u32	size;
+	__u32	flags;
+	__u8	content[32];
+	__u32	model;
+	__u32	rsvd;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_model_open, 48);
+
+/**
+ * struct mxaccel_model_close - give up the use of a model; it stays resident
+ * @size:	sizeof(struct)
+ * @model:	model id
+ *
+ * ENOENT not in use by this file; EBUSY jobs in flight.
+ */
+struct mxaccel_model_close {
+	__u32	size;
+	__u32	model;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_model_close, 8);
+
+/**
+ * struct mxaccel_model_delete - free a model's cells (needs CAP_SYS_ADMIN)
+ * @size:	sizeof(struct)
+ * @model:	model id
+ *
+ * EPERM; ENOENT not resident; EBUSY a file uses it.
+ */
+struct mxaccel_model_delete {
+	__u32	size;
+	__u32	model;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_model_delete, 8);
+
+/**
+ * struct mxaccel_model_list - read the model directory
+ * @size:	sizeof(struct)
+ * @count:	in: room at @infos, in entries; out: resident models (may be more)
+ * @infos:	address of struct mxaccel_model_info[]
+ */
+struct mxaccel_model_list {
+	__u32	size;
+	__u32	count;
+	__u64	infos;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_model_list, 16);
+
+/**
+ * struct mxaccel_buf_create - make a buffer that jobs can name
+ * @size:	sizeof(struct)
+ * @flags:	MXACCEL_BUF_READ and/or MXACCEL_BUF_WRITE: what the chip may do
+ * @addr:	user memory to pin, 4-byte aligned; 0: the driver allocates
+ * @bytes:	length, not zero
+ * @handle:	out: buffer handle, of this file only
+ * @rsvd:	zero
+ * @mmap_offset: out: offset for mmap() of a driver-allocated buffer
+ *
+ * Pinned pages count against RLIMIT_MEMLOCK (ENOMEM). Pinned memory of a
+ * child after fork() is undefined; use MADV_DONTFORK or exec.
+ */
+struct mxaccel_buf_create {
+	__u32	size;
+	__u32	flags;
+	__u64	addr;
+	__u64	bytes;
+	__u32	handle;
+	__u32	rsvd;
+	__u64	mmap_offset;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_buf_create, 40);
+
+/**
+ * struct mxaccel_buf_free - drop a buffer
+ * @size:	sizeof(struct)
+ * @handle:	buffer handle
+ *
+ * ENOENT no such buffer of this file; EBUSY a job uses it.
+ */
+struct mxaccel_buf_free {
+	__u32	size;
+	__u32	handle;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_buf_free, 8);
+
+/**
+ * struct mxaccel_submit - start a job
+ * @size:	sizeof(struct)
+ * @flags:	zero
+ * @user_data:	comes back with the completion
+ * @model:	model id in use by this file
+ * @entry:	program entry of the model
+ * @nr_seq:	sequences
+ * @tokens:	int32 ids per sequence, 0 = padding
+ * @in_handle:	buffer with the ids
+ * @out_handle:	buffer for the result
+ * @in_offset:	bytes into the buffer
+ * @out_offset:	bytes into the buffer
+ * @in_bytes:	nr_seq * tokens * 4
+ * @out_bytes:	room for the result
+ * @timeout_ms:	the job is aborted after it; 0: the driver's default
+ * @rsvd:	zero
+ * @job:	out: job id, unique on the device
+ *
+ * EAGAIN as many jobs in flight as mxaccel_query.queue_depth; ENOENT no such
+ * model, entry or buffer of this file; EFAULT range outside the buffer. What
+ * only the chip can check comes with the completion.
+ */
+struct mxaccel_submit {
+	__u32	size;
+	__u32	flags;
+	__u64	user_data;
+	__u32	model;
+	__u32	entry;
+	__u32	nr_seq;
+	__u32	tokens;
+	__u32	in_handle;
+	__u32	out_handle;
+	__u64	in_offset;
+	__u64	out_offset;
+	__u32	in_bytes;
+	__u32	out_bytes;
+	__u32	timeout_ms;
+	__u32	rsvd;
+	__u64	job;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_submit, 80);
+MXACCEL_ASSERT_AT(struct mxaccel_submit, job, 72);
+
+/**
+ * struct mxaccel_completion - outcome of a job
+ * @user_data:	of the submission
+ * @job:	job id
+ * @result:	mxaccel_cqe.result: cycles, or what the status says
+ * @error:	0 or negative errno
+ * @status:	MXACCEL_ST_*
+ * @field:	offending byte offset in the chip's entry, with an error
+ */
+struct mxaccel_completion {
+	__u64	user_data;
+	__u64	job;
+	__u64	result;
+	__s32	error;
+	__u16	status;
+	__u16	field;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_completion, 32);
+
+/**
+ * struct mxaccel_wait - reap completions of this file's jobs, oldest first
+ * @size:	sizeof(struct)
+ * @timeout_ms:	longest wait for the first completion; 0 does not wait,
+ *		0xffffffff waits until a signal
+ * @completions: address of struct mxaccel_completion[]
+ * @count:	in: room at @completions, not zero; out: completions reaped
+ * @rsvd:	zero
+ *
+ * poll() reports POLLIN when a completion is ready, POLLHUP when the file is
+ * dead. ETIME nothing came in time; ENODATA nothing in flight and nothing to
+ * reap; EINTR.
+ */
+struct mxaccel_wait {
+	__u32	size;
+	__u32	timeout_ms;
+	__u64	completions;
+	__u32	count;
+	__u32	rsvd;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_wait, 24);
+
+/**
+ * struct mxaccel_cancel - ask to abort a job; its completion still comes
+ * @size:	sizeof(struct)
+ * @flags:	zero
+ * @job:	job id
+ *
+ * ENOENT no such job of this file in flight.
+ */
+struct mxaccel_cancel {
+	__u32	size;
+	__u32	flags;
+	__u64	job;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_cancel, 16);
+
+/**
+ * struct mxaccel_counters - read counters, all at one moment
+ * @size:	sizeof(struct)
+ * @scope:	MXACCEL_SCOPE_*; CONTEXT means this file
+ * @model:	model id, for MODEL
+ * @count:	in: room at @values; out: counters the device has
+ * @values:	address of __u64[], indexed by enum mxaccel_counter
+ *
+ * ENOENT no such model.
+ */
+struct mxaccel_counters {
+	__u32	size;
+	__u32	scope;
+	__u32	model;
+	__u32	count;
+	__u64	values;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_counters, 24);
+
+#define MXACCEL_IOC_QUERY		_IOWR(MXACCEL_IOC_TYPE, 0x00, struct mxaccel_query)
+#define MXACCEL_IOC_MODEL_PROGRAM	_IOWR(MXACCEL_IOC_TYPE, 0x01, struct mxaccel_model_program)
+#define MXACCEL_IOC_MODEL_OPEN		_IOWR(MXACCEL_IOC_TYPE, 0x02, struct mxaccel_model_open)
+#define MXACCEL_IOC_MODEL_CLOSE		_IOWR(MXACCEL_IOC_TYPE, 0x03, struct mxaccel_model_close)
+#define MXACCEL_IOC_MODEL_DELETE	_IOWR(MXACCEL_IOC_TYPE, 0x04, struct mxaccel_model_delete)
+#define MXACCEL_IOC_MODEL_LIST		_IOWR(MXACCEL_IOC_TYPE, 0x05, struct mxaccel_model_list)
+#define MXACCEL_IOC_BUF_CREATE		_IOWR(MXACCEL_IOC_TYPE, 0x06, struct mxaccel_buf_create)
+#define MXACCEL_IOC_BUF_FREE		_IOWR(MXACCEL_IOC_TYPE, 0x07, struct mxaccel_buf_free)
+#define MXACCEL_IOC_SUBMIT		_IOWR(MXACCEL_IOC_TYPE, 0x08, struct mxaccel_submit)
+#define MXACCEL_IOC_WAIT		_IOWR(MXACCEL_IOC_TYPE, 0x09, struct mxaccel_wait)
+#define MXACCEL_IOC_CANCEL		_IOWR(MXACCEL_IOC_TYPE, 0x0a, struct mxaccel_cancel)
+#define MXACCEL_IOC_COUNTERS		_IOWR(MXACCEL_IOC_TYPE, 0x0b, struct mxaccel_counters)
+
+#endif /* _UAPI_MXACCEL_H */

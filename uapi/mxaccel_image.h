@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * Layout of model images (.mxw) and of the part of them that the chip runs.
+ *
+ * A file is: one header page, holding the section table; then the sections,
+ * each at a page boundary, in ascending order, the gaps filled with zeros.
+ * MODEL and PARAMS follow each other and are what is programmed into the
+ * chip; everything else is for the host. Documentation/image-format.rst
+ * explains the whole; libmxrt and mxmap (files) and the chip (MODEL) include
+ * this file. All values are little-endian.
+ */
+#ifndef _UAPI_MXACCEL_IMAGE_H
+#define _UAPI_MXACCEL_IMAGE_H
+
+#include "mxaccel_hw.h"
+
+/* ------------------------------------------------------------------ file */
+
+#define MXACCEL_IMAGE_MAGIC		0x4547414d4957584dULL	/* "MXWIMAGE" */
+#define MXACCEL_IMAGE_MAJOR		1
+#define MXACCEL_IMAGE_MINOR		0
+#define MXACCEL_IMAGE_SECTIONS		48	/* room in the header page */
+#define MXACCEL_CHUNK			65536	/* unit of digests, see mxaccel_section.digest */
+
+/* A reader refuses an image with an incompatible feature bit that it does not know, by number. */
+#define MXACCEL_IMAGE_INCOMPAT_KNOWN	0ULL
+
+/**
+ * struct mxaccel_section - entry of the section table
+ * @kind:	MXACCEL_SEC_*; readers skip kinds they do not know
+ * @rsvd:	zero
+ * @offset:	from the start of the file, a multiple of MXACCEL_PAGE
+ * @bytes:	length
+ * @digest:	SHA-256 over the concatenated SHA-256 digests of the section's
+ *		chunks of MXACCEL_CHUNK bytes (the last may be shorter; an empty
+ *		section has none). Chunks can be hashed in parallel, and a chunk's
+ *		digest tells whether a resident copy of it can stay.
+ */
+struct mxaccel_section {
+	__le32	kind;
+	__le32	rsvd;
+	__le64	offset;
+	__le64	bytes;
+	__u8	digest[32];
+	__u8	rsvd2[8];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_section, 64);
+MXACCEL_ASSERT_AT(struct mxaccel_section, digest, 24);
+
+#define MXACCEL_SEC_MODEL		1	/* struct mxaccel_model and its tables */
+#define MXACCEL_SEC_PARAMS		2	/* weights, scales, biases: the model's parameter space */
+#define MXACCEL_SEC_CHUNKS		3	/* SHA-256 of each PARAMS chunk, 32 bytes each */
+#define MXACCEL_SEC_VOCAB		4	/* WordPiece vocabulary: UTF-8 tokens, each ended by '\n' */
+#define MXACCEL_SEC_TOKENIZER		5	/* struct mxaccel_tokenizer */
+#define MXACCEL_SEC_CARD		6	/* model card: JSON text */
+#define MXACCEL_SEC_GOLDEN		7	/* struct mxaccel_golden and its data */
+
+/**
+ * struct mxaccel_image - first page of a file
+ * @magic:	MXACCEL_IMAGE_MAGIC
+ * @major:	layout version; readers refuse a major they do not know
+ * @minor:	grows with compatible additions
+ * @header_bytes: MXACCEL_PAGE
+ * @file_bytes:	size of the whole file
+ * @incompat:	feature bits without which the image cannot be understood
+ * @compat:	feature bits that may be ignored
+ * @content:	content id: SHA-256 over MODEL's digest followed by PARAMS' digest
+ * @name:	of the model, UTF-8, NUL-padded and -terminated
+ * @chip:	chip file the image was mapped for, NUL-padded and -terminated
+ * @builder:	program and version that wrote it, NUL-padded and -terminated
+ * @nr_sections: entries of @section in use
+ * @crc32c:	CRC-32C (Castagnoli) of the page with this field zero
+ */
+struct mxaccel_image {
+	__le64	magic;
+	__le16	major;
+	__le16	minor;
+	__le32	header_bytes;
+	__le64	file_bytes;
+	__le64	incompat;
+	__le64	compat;
+	__u8	content[32];
+	char	name[48];
+	char	chip[32];
+	char	builder[64];
+	__le32	nr_sections;
+	__le32	crc32c;
+	__u8	rsvd[800];
+	struct mxaccel_section section[MXACCEL_IMAGE_SECTIONS];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_image, MXACCEL_PAGE);
+MXACCEL_ASSERT_AT(struct mxaccel_image, content, 40);
+MXACCEL_ASSERT_AT(struct mxaccel_image, nr_sections, 216);
+MXACCEL_ASSERT_AT(struct mxaccel_image, crc32c, 220);
+MXACCEL_ASSERT_AT(struct mxaccel_image, section, 1024);
+
+/**
+ * struct mxaccel_tokenizer - how text becomes ids (BERT's WordPiece)
+ * @flags:	MXACCEL_TOK_*
+ * @pad:	id of padding, which the chip masks: 0
+ * @unk:	id of an unknown word
+ * @cls:	id put first
+ * @sep:	id put last
+ * @max_word:	characters of a word above which it is unknown
+ */
+struct mxaccel_tokenizer {
+	__le32	flags;
+	__le32	pad;
+	__le32	unk;
+	__le32	cls;
+	__le32	sep;
+	__le32	max_word;
+	__u8	rsvd[40];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_tokenizer, 64);
+
+#define MXACCEL_TOK_LOWER		0x1	/* lower-case */
+#define MXACCEL_TOK_STRIP_ACCENTS	0x2	/* remove combining marks after NFD */
+#define MXACCEL_TOK_SPLIT_CJK		0x4	/* each CJK character is a word */
+
+/**
+ * struct mxaccel_golden - a job with its expected answer
+ * @entry:	program entry
+ * @nr_seq:	sequences
+ * @tokens:	ids per sequence
+ * @cycles:	modelled cycles on @mxaccel_image.chip
+ * @out_bytes:	size of the result
+ * @out_sha256:	SHA-256 of the result, bit for bit (fidelity=exact)
+ *
+ * Followed by nr_seq * tokens __le32 ids.
+ */
+struct mxaccel_golden {
+	__le32	entry;
+	__le32	nr_seq;
+	__le32	tokens;
+	__le32	rsvd;
+	__le64	cycles;
+	__le64	out_bytes;
+	__u8	out_sha256[32];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_golden, 64);
+
+/* ------------------------------------------------ MODEL: what the chip runs */
+
+#define MXACCEL_MODEL_MAGIC		0x4c444f4d	/* "MODL" */
+#define MXACCEL_MODEL_VERSION		1
+#define MXACCEL_MODEL_MAX_BYTES		(16u << 20)
+#define MXACCEL_MODEL_INCOMPAT_KNOWN	0ULL
+
+/**
+ * struct mxaccel_model - start of the MODEL section
+ * @magic:	MXACCEL_MODEL_MAGIC
+ * @version:	MXACCEL_MODEL_VERSION
+ * @incompat:	feature bits the chip must know
+ * @name:	as in the file header
+ * @params_bytes: size of PARAMS; every parameter offset is checked against it
+ * @vocab:	token ids are 0 .. vocab - 1; 0 is padding
+ * @max_tokens:	longest sequence
+ * @nr_regions:	entries of the region table, which follows this header
+ * @nr_entries:	entries of the entry table, which follows the regions
+ * @nr_ops:	macro-ops, which follow the entries and end the section
+ */
+struct mxaccel_model {
+	__le32	magic;
+	__le32	version;
+	__le64	incompat;
+	char	name[48];
+	__le64	params_bytes;
+	__le32	vocab;
+	__le32	max_tokens;
+	__le32	nr_regions;
+	__le32	nr_entries;
+	__le32	nr_ops;
+	__u8	rsvd[36];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_model, 128);
+MXACCEL_ASSERT_AT(struct mxaccel_model, params_bytes, 64);
+MXACCEL_ASSERT_AT(struct mxaccel_model, nr_ops, 88);
+
+/**
+ * struct mxaccel_region - a named piece of the activation buffer
+ * @kind:	MXACCEL_REGION_*, which gives the shape for a sequence of T tokens
+ * @rsvd:	zero
+ * @cols:	columns; SCORES: heads
+ *
+ * Elements are binary32, those of IDS int32.
+ */
+struct mxaccel_region {
+	__u8	kind;
+	__u8	rsvd[3];
+	__le32	cols;
+	__u8	rsvd2[8];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_region, 16);
+
+#define MXACCEL_REGION_IDS		1	/* [T] */
+#define MXACCEL_REGION_ROWS		2	/* [T, cols] */
+#define MXACCEL_REGION_SCORES		3	/* [cols = heads, T, T] */
+#define MXACCEL_REGION_SEQ		4	/* [1, cols]: one row per sequence */
+
+/**
+ * struct mxaccel_entry - a program of the model
+ * @name:	"tokens", "sentence", ..., NUL-padded and -terminated
+ * @first_op:	index of its first macro-op
+ * @nr_ops:	number of them; the first is LOAD, the last is STORE
+ * @out_kind:	region kind of the result: ROWS gives [nr_seq, tokens, out_cols]
+ *		with zeros after a sequence's last token, SEQ [nr_seq, out_cols]
+ * @out_cols:	columns of the result, binary32
+ */
+struct mxaccel_entry {
+	char	name[32];
+	__le32	first_op;
+	__le32	nr_ops;
+	__u8	out_kind;
+	__u8	rsvd[3];
+	__le32	out_cols;
+	__u8	rsvd2[16];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_entry, 64);
+MXACCEL_ASSERT_AT(struct mxaccel_entry, out_kind, 40);
+
+/**
+ * struct mxaccel_op - macro-op, 64 bytes
+ * @opcode:	MXACCEL_OP_*
+ * @kind:	variant of the opcode, MXACCEL_<OPCODE>_*
+ * @flags:	MXACCEL_OPF_*
+ * @dst:	destination region
+ * @src:	first source region
+ * @src2:	second source region
+ * @heads:	attention heads (MATMUL_DYN)
+ * @dst_col:	first column written
+ * @src_col:	first column read of @src
+ * @src2_col:	first column read of @src2
+ * @k:		length of the dot products; columns for element-wise ops
+ * @n:		output columns; rows of the table (EMBED)
+ * @w_off:	weights, table or gamma in PARAMS
+ * @s_off:	binary32 scales in PARAMS, one per output channel or table row
+ * @b_off:	binary32 bias or beta in PARAMS
+ * @alpha:	binary32 scalar (score scale, epsilon), as its bits
+ * @layer:	for reports: layer of the model, 0xffff outside of layers
+ *
+ * Unused fields are zero. Parameter offsets are multiples of MXACCEL_WORD.
+ */
+struct mxaccel_op {
+	__u8	opcode;
+	__u8	kind;
+	__le16	flags;
+	__le16	dst;
+	__le16	src;
+	__le16	src2;
+	__le16	heads;
+	__le32	dst_col;
+	__le32	src_col;
+	__le32	src2_col;
+	__le32	k;
+	__le32	n;
+	__le64	w_off;
+	__le64	s_off;
+	__le64	b_off;
+	__le32	alpha;
+	__le16	layer;
+	__le16	rsvd;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_op, 64);
+MXACCEL_ASSERT_AT(struct mxaccel_op, dst_col, 12);
+MXACCEL_ASSERT_AT(struct mxaccel_op, w_off, 32);
+MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
+
+/*
+ * Macro-ops. T is the sequence's length (index of its last non-zero id plus
+ * one), R the rows of a region for it: T for ROWS, 1 for SEQ. "x" stands for
+ * the columns of the source region that the op names.
+ *
+ * LOAD		dst (IDS) = the sequence's ids
+ * EMBED	dst[t, dst_col + c] = table[row][c] * s[row], c < k; ACCUMULATE adds.
+ *		table: int8, n rows, each padded to MXACCEL_WORD bytes, at w_off.
+ *		kind TOKEN: row = ids[t]; POSITION: row = t; FIXED: row = src2_col.
+ * MATMUL	dst[r, dst_col + j] = quant(x[r]) . W[j] * (s_x[r] * s[j]) + bias[j],
+ *		j < n, with k inputs; W in panels (below) at w_off; BIAS flag.
+ * MATMUL_DYN	kind QK: dst (SCORES)[h, i, j] = alpha * (quant(q[i, h]) . quant(k[j, h]))
+ *		  * (s_q * s_k), k columns per head from src_col + h * k and
+ *		  src2_col + h * k (source regions ROWS);
+ *		kind PV: dst (ROWS)[i, dst_col + h * n + c] = sum over j of
+ *		  quant(src[h, i, j] * s_v[j, h]) * quant(v[j, h])[c], scaled by the
+ *		  row's scale; v[j, h] = src2[j, src2_col + h * n + c], c < n.
+ * SOFTMAX	dst = src (SCORES, may be the same): along j, masked where ids[j] = 0
+ *		(PAD_MASK), where j > i (CAUSAL); masked places become 0
+ * NORM		kind LAYER: (x - mean) / sqrt(var + alpha) * gamma + beta (w_off, b_off);
+ *		kind RMS: x / sqrt(mean(x^2) + alpha) * gamma; kind L2: x / sqrt(sum(x^2)),
+ *		zero rows stay zero. k columns.
+ * ACT		dst = f(src), k columns
+ * ADD		dst = src + src2, k columns
+ * POOL		dst (SEQ) from src (ROWS), k columns: FIRST row, or MEAN of the rows
+ *		whose id is not 0
+ * STORE	result = src, all k = out_cols columns from src_col
+ * FENCE	end of a layer: later ops wait until the pipeline has drained
+ */
+#define MXACCEL_OP_LOAD			1
+#define MXACCEL_OP_EMBED		2
+#define MXACCEL_OP_MATMUL		3
+#define MXACCEL_OP_MATMUL_DYN		4
+#define MXACCEL_OP_SOFTMAX		5
+#define MXACCEL_OP_NORM			6
+#define MXACCEL_OP_ACT			7
+#define MXACCEL_OP_ADD			8
+#define MXACCEL_OP_POOL			9
+#define MXACCEL_OP_STORE		10
+#define MXACCEL_OP_FENCE		11
+
+#define MXACCEL_EMBED_TOKEN		1
+#define MXACCEL_EMBED_POSITION		2
+#define MXACCEL_EMBED_FIXED		3
+#define MXACCEL_DYN_QK			1
+#define MXACCEL_DYN_PV			2
+#define MXACCEL_NORM_LAYER		1
+#define MXACCEL_NORM_RMS		2
+#define MXACCEL_NORM_L2			3
+#define MXACCEL_ACT_GELU_ERF		1
+#define MXACCEL_ACT_GELU_TANH		2
+#define MXACCEL_ACT_RELU		3
+#define MXACCEL_ACT_SILU		4
+#define MXACCEL_ACT_TANH		5
+#define MXACCEL_POOL_FIRST		1
+#define MXACCEL_POOL_MEAN		2
+
+#define MXACCEL_OPF_ACCUMULATE		0x1	/* EMBED */
+#define MXACCEL_OPF_BIAS		0x2	/* MATMUL */
+#define MXACCEL_OPF_PAD_MASK		0x4	/* SOFTMAX */
+#define MXACCEL_OPF_CAUSAL		0x8	/* SOFTMAX */
+
+/*
+ * Weights of a stationary product, int8 [N, K], lie in panels of 16 output
+ * channels by 4 inputs, one 64-byte word each, the word a bank delivers:
+ *
+ *	byte offset of W[n][k] = ((n / 16 * ceil(K / 4) + k / 4) * 16 + n % 16) * 4 + k % 4
+ *
+ * Places beyond N or K hold zero.
+ */
+#define MXACCEL_WORD			64
+#define MXACCEL_PANEL_COLS		16
+#define MXACCEL_PANEL_K			4
+#define MXACCEL_MAX_K			131072	/* keeps any dot product within int32 */
+
+#define MXACCEL_PANEL_BYTES(n, k) \
+	(((__u64)(n) + MXACCEL_PANEL_COLS - 1) / MXACCEL_PANEL_COLS * \
+	 (((__u64)(k) + MXACCEL_PANEL_K - 1) / MXACCEL_PANEL_K) * MXACCEL_WORD)
+#define MXACCEL_PANEL_OFFSET(n, k, K) \
+	((((__u64)(n) / MXACCEL_PANEL_COLS * \
+	   (((__u64)(K) + MXACCEL_PANEL_K - 1) / MXACCEL_PANEL_K) + \
+	   (__u64)(k) / MXACCEL_PANEL_K) * MXACCEL_PANEL_COLS + \
+	  (__u64)(n) % MXACCEL_PANEL_COLS) * MXACCEL_PANEL_K + (__u64)(k) % MXACCEL_PANEL_K)
+
+/* A row of an embedding table with k columns */
+#define MXACCEL_TABLE_STRIDE(k) \
+	(((__u64)(k) + MXACCEL_WORD - 1) / MXACCEL_WORD * MXACCEL_WORD)
+
+#endif /* _UAPI_MXACCEL_IMAGE_H */
