@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Inside the chip: what its files share. Hosts include chip.h only.
+ */
+#ifndef MX_CHIP_INTERNAL_H
+#define MX_CHIP_INTERNAL_H
+
+#include <pthread.h>
+
+#include "chip.h"
+
+struct mx_pool;		/* pool.h: worker threads */
+struct mx_kernels;	/* kernels.h: the functions of one instruction set */
+struct mx_directory;	/* directory.h: resident models in the non-volatile area */
+
+/**
+ * struct mx_model - a resident model, checked; a view into the non-volatile area
+ * @head:	MODEL section; @region, @entry, @op point to its tables
+ * @params:	PARAMS section
+ * @counters:	since power-on; protected by mx_chip.count_lock
+ *
+ * Stays valid while a reference is held (mx_chip_model_get()).
+ */
+struct mx_model {
+	uint32_t id;
+	const struct mxaccel_model *head;
+	const struct mxaccel_region *region;
+	const struct mxaccel_entry *entry;
+	const struct mxaccel_op *op;
+	const uint8_t *params;
+	uint64_t params_bytes;
+	struct mx_counters counters;
+};
+
+struct mx_chip {
+	struct mx_chip_config config;
+	struct mx_chip_params params;
+	const struct mx_kernels *kernels;
+	struct mx_pool *pool;
+	struct mx_directory *directory;	/* has its own lock */
+	pthread_mutex_t job_lock;	/* held while a job runs: the chip runs one at a time */
+	pthread_mutex_t count_lock;	/* protects @counters and those of the models */
+	struct mx_counters counters;
+};
+
+/*
+ * mx_model_check() - check a MODEL section against the chip and its PARAMS size
+ *
+ * Every header field, region, entry, op operand, shape and parameter range;
+ * regions fit mx_chip_act_bytes() at max_tokens. After this, running any entry
+ * needs no bounds check but those of ids and lengths. Fills *@model's pointers.
+ * Return: SUCCESS, BAD_IMAGE, BAD_VERSION, TOO_LARGE; a sentence in @err.
+ */
+uint16_t mx_model_check(const struct mx_chip_config *config,
+			const void *model_section, uint64_t model_bytes,
+			const void *params, uint64_t params_bytes,
+			struct mx_model *model, char *err, size_t err_bytes);
+
+/* The model with this id, or NULL; the caller holds a reference or the answer is momentary. */
+struct mx_model *mx_directory_model(struct mx_chip *chip, uint32_t id);
+
+/* Runs a job on a referenced model: exec.c. Fills all out fields, counters included. */
+void mx_exec(struct mx_chip *chip, const struct mx_model *model, struct mx_job *job);
+
+#endif /* MX_CHIP_INTERNAL_H */
