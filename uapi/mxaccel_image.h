@@ -145,6 +145,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_golden, 64);
 #define MXACCEL_MODEL_MAGIC		0x4c444f4d	/* "MODL" */
 #define MXACCEL_MODEL_VERSION		1
 #define MXACCEL_MODEL_MAX_BYTES		(16u << 20)
+#define MXACCEL_MODEL_MAX_ENTRIES	256
 #define MXACCEL_MODEL_INCOMPAT_KNOWN	0ULL
 
 /**
@@ -181,7 +182,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_model, nr_ops, 88);
  * struct mxaccel_region - a named piece of the activation buffer
  * @kind:	MXACCEL_REGION_*, which gives the shape for a sequence of T tokens
  * @rsvd:	zero
- * @cols:	columns; SCORES: heads
+ * @cols:	columns; SCORES: heads; IDS: 0 or 1
  *
  * Elements are binary32, those of IDS int32.
  */
@@ -201,8 +202,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_region, 16);
 /**
  * struct mxaccel_entry - a program of the model
  * @name:	"tokens", "sentence", ..., NUL-padded and -terminated
- * @first_op:	index of its first macro-op
- * @nr_ops:	number of them; the first is LOAD, the last is STORE
+ * @first_op:	index of its first macro-op: 0, or where the entry before ends
+ * @nr_ops:	number of them; the first is LOAD, the last is STORE, no others are
  * @out_kind:	region kind of the result: ROWS gives [nr_seq, tokens, out_cols]
  *		with zeros after a sequence's last token, SEQ [nr_seq, out_cols]
  * @out_cols:	columns of the result, binary32
@@ -269,7 +270,13 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
 /*
  * Macro-ops. T is the sequence's length (index of its last non-zero id plus
  * one), R the rows of a region for it: T for ROWS, 1 for SEQ. "x" stands for
- * the columns of the source region that the op names.
+ * the columns of the source region that the op names. "ids" are always those
+ * that the entry's LOAD brought; EMBED may name their region in src, SOFTMAX
+ * (PAD_MASK) and POOL (MEAN) in src2, or leave that zero.
+ *
+ * SOFTMAX, NORM, ACT and ADD may write the very columns they read; otherwise
+ * sources and destination do not overlap. Nothing is read that the entry has
+ * not written before. The chip refuses a model that breaks any of this.
  *
  * LOAD		dst (IDS) = the sequence's ids
  * EMBED	dst[t, dst_col + c] = table[row][c] * s[row], c < k; ACCUMULATE adds.

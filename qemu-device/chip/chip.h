@@ -115,6 +115,11 @@ void mx_chip_free(struct mx_chip *chip);
 const struct mx_chip_config *mx_chip_config(const struct mx_chip *chip);
 enum mx_isa mx_chip_isa(const struct mx_chip *chip);
 void mx_chip_identify(struct mx_chip *chip, struct mxaccel_identify *page);
+/*
+ * Models that the non-volatile area named at power-on but that were damaged.
+ * They are not offered; their cells are free. The host may want to tell.
+ */
+uint32_t mx_chip_dropped_models(const struct mx_chip *chip);
 
 /* ------------------------------------------------------------- models */
 /* All of these may be called from any thread. */
@@ -145,8 +150,8 @@ uint16_t mx_chip_prog_write(struct mx_chip *chip, uint32_t prog, uint64_t offset
  * @id:		SUCCESS: model id, with a reference as by mx_chip_model_get()
  *
  * Ends the programming whatever it returns: SUCCESS, BAD_PROG, BAD_HASH,
- * BAD_IMAGE, BAD_VERSION, TOO_LARGE, STORE_ERROR. Takes about as long as
- * hashing the model. If another programming of the same content was faster,
+ * BAD_IMAGE, BAD_VERSION, TOO_LARGE, STORE_ERROR, NO_MEMORY. Takes about as
+ * long as hashing the model. If another programming of the same content was faster,
  * its model is returned.
  */
 uint16_t mx_chip_prog_commit(struct mx_chip *chip, uint32_t prog, uint32_t *id);

@@ -49,7 +49,8 @@ struct mx_chip {
  * Every header field, region, entry, op operand, shape and parameter range;
  * regions fit mx_chip_act_bytes() at max_tokens. After this, running any entry
  * needs no bounds check but those of ids and lengths. Fills *@model's pointers.
- * Return: SUCCESS, BAD_IMAGE, BAD_VERSION, TOO_LARGE; a sentence in @err.
+ * The section must be aligned to 8 bytes.
+ * Return: SUCCESS, BAD_IMAGE, BAD_VERSION, TOO_LARGE, NO_MEMORY; a sentence in @err.
  */
 uint16_t mx_model_check(const struct mx_chip_config *config,
 			const void *model_section, uint64_t model_bytes,

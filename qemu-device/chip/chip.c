@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Power on and off, and what the chip says of itself. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "directory.h"
+#include "kernels.h"
+#include "pool.h"
+
+struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
+			    const struct mx_chip_params *params, char *err, size_t err_bytes)
+{
+	struct mx_chip *chip;
+
+	if ((uintptr_t)params->nv % MXACCEL_PAGE || !params->nv) {
+		snprintf(err, err_bytes, "the non-volatile area must be aligned to %d bytes",
+			 MXACCEL_PAGE);
+		return NULL;
+	}
+	if (!mx_isa_available(params->isa)) {
+		snprintf(err, err_bytes, "this host cannot run the %s kernels",
+			 mx_isa_name(params->isa));
+		return NULL;
+	}
+	chip = calloc(1, sizeof(*chip));
+	if (!chip) {
+		snprintf(err, err_bytes, "out of memory for a chip");
+		return NULL;
+	}
+	chip->config = *config;
+	chip->params = *params;
+	pthread_mutex_init(&chip->job_lock, NULL);
+	pthread_mutex_init(&chip->count_lock, NULL);
+	chip->kernels = mx_kernels_get(params->isa);
+	chip->pool = mx_pool_new(params->threads);
+	if (!chip->pool) {
+		snprintf(err, err_bytes, "cannot start worker threads");
+		mx_chip_free(chip);
+		return NULL;
+	}
+	chip->directory = mx_directory_new(chip, err, err_bytes);
+	if (!chip->directory) {
+		mx_chip_free(chip);
+		return NULL;
+	}
+	return chip;
+}
+
+void mx_chip_free(struct mx_chip *chip)
+{
+	if (!chip)
+		return;
+	mx_directory_free(chip->directory);
+	if (chip->pool)
+		mx_pool_free(chip->pool);
+	pthread_mutex_destroy(&chip->count_lock);
+	pthread_mutex_destroy(&chip->job_lock);
+	free(chip);
+}
+
+const struct mx_chip_config *mx_chip_config(const struct mx_chip *chip)
+{
+	return &chip->config;
+}
+
+uint32_t mx_chip_dropped_models(const struct mx_chip *chip)
+{
+	return chip->directory->dropped;
+}
+
+void mx_chip_identify(struct mx_chip *chip, struct mxaccel_identify *page)
+{
+	const struct mx_chip_config *config = &chip->config;
+	struct mx_directory *dir = chip->directory;
+	uint64_t largest;
+	uint32_t i;
+
+	memset(page, 0, sizeof(*page));
+	memcpy(page->chip, config->name, sizeof(page->chip));
+	memcpy(page->organisation, config->organisation, sizeof(page->organisation));
+	page->serial = chip->params.seed;
+	pthread_mutex_lock(&dir->lock);
+	mx_directory_find_room(dir, 0, &largest);
+	for (i = 0; i < dir->nr_slots; i++)
+		page->nr_models += dir->slot[i].state == MX_SLOT_VALID;
+	pthread_mutex_unlock(&dir->lock);
+	page->free_bytes = largest;
+
+	page->nr_values = MXACCEL_CHIP_NR;
+	page->value[MXACCEL_CHIP_CAPACITY_BYTES] = mx_chip_capacity(config);
+	page->value[MXACCEL_CHIP_BANKS] = config->banks;
+	page->value[MXACCEL_CHIP_BANK_ROWS] = config->bank_rows;
+	page->value[MXACCEL_CHIP_BANK_COLS] = config->bank_cols;
+	page->value[MXACCEL_CHIP_CELL_BITS] = config->cell_bits;
+	page->value[MXACCEL_CHIP_SMALL_ROWS] = config->small_rows;
+	page->value[MXACCEL_CHIP_SMALL_COLS] = config->small_cols;
+	page->value[MXACCEL_CHIP_ADC_BITS] = config->adc_bits;
+	page->value[MXACCEL_CHIP_DAC_BITS] = config->dac_bits;
+	page->value[MXACCEL_CHIP_FABRIC_MACS] = config->fabric_macs;
+	page->value[MXACCEL_CHIP_ACT_BYTES] = mx_chip_act_bytes(config);
+	page->value[MXACCEL_CHIP_CLOCK_KHZ] = config->clock_khz;
+	page->value[MXACCEL_CHIP_MAX_MODELS] = config->max_models;
+	page->value[MXACCEL_CHIP_MAX_CONTEXTS] = config->max_contexts;
+	page->value[MXACCEL_CHIP_MAX_BUFFERS] = config->max_buffers;
+	page->value[MXACCEL_CHIP_MAX_IO_BYTES] = config->max_io_bytes;
+	page->value[MXACCEL_CHIP_MAX_SG] = config->max_sg;
+}
