@@ -8,6 +8,9 @@ import stat
 import subprocess
 from pathlib import Path
 
+# The programs that init and session use, all of them busybox.
+APPLETS = """cat chmod cp env hostname insmod ip kill ln mkdir mkfifo mount poweroff setsid sh
+sleep stty switch_root sync usleep""".split()
 # What reaches the host's files and the ports; a kernel may have some of them built in.
 BASE_MODULES = ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"]
 
@@ -100,10 +103,11 @@ def build(kernel, modules, cache):
     drivers = collect_modules(kernel / "modules", [*BASE_MODULES, *modules])
     archive = cpio([
         folder("bin"), file("bin/busybox", parts[0], 0o755),
+        *((f"bin/{applet}", stat.S_IFLNK | 0o777, b"busybox") for applet in APPLETS),
         file("init", parts[1], 0o755), file("session", parts[2]),
         folder("modules"), *(file(f"modules/{name}.ko", image) for name, image in drivers),
         file("modules/order", "".join(f"{name}.ko\n" for name, _ in drivers).encode()),
-        folder("dev"),
+        *(folder(name) for name in ("dev", "proc", "sys", "newroot")),
     ])
     cache.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}")
