@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Models: loading, sharing, describing, listing.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+int mxrt_load_refused(const struct mxrt_device *dev, const struct mxrt_image *image,
+		      unsigned int status)
+{
+	int err = mxrt_status_error(status);
+	unsigned long long bytes = image->section[MXACCEL_SEC_PARAMS]->bytes +
+				   image->section[MXACCEL_SEC_MODEL]->bytes;
+
+	switch (status) {
+	case MXACCEL_ST_BAD_HASH:
+		return mxrt_fail(err,
+				 "model image %s: damaged: its weights (section PARAMS) do not match their digest; nothing was loaded",
+				 image->name);
+	case MXACCEL_ST_NO_SPACE:
+		return mxrt_fail(err,
+				 "%s has no room in one piece for model image %s of %llu bytes: delete a resident model",
+				 dev->name, image->name, bytes);
+	case MXACCEL_ST_NO_SLOT:
+		return mxrt_fail(err,
+				 "%s has no free model slot for model image %s: delete a resident model",
+				 dev->name, image->name);
+	case MXACCEL_ST_TOO_LARGE:
+		return mxrt_fail(err,
+				 "model image %s (%llu bytes, mapped for chip %s) does not fit %s: its storage for models or for intermediates is too small",
+				 image->name, bytes, image->header->chip, dev->name);
+	case MXACCEL_ST_BAD_VERSION:
+		return mxrt_fail(err,
+				 "model image %s needs a chip version or feature that %s lacks",
+				 image->name, dev->name);
+	case MXACCEL_ST_BAD_IMAGE:
+		return mxrt_fail(err,
+				 "%s refused model image %s: its program is malformed; map the model again",
+				 dev->name, image->name);
+	default:
+		return mxrt_fail(err, "%s refused model image %s: %s", dev->name, image->name,
+				 mxrt_strerror(status));
+	}
+}
+
+/* Shares or makes the use of a content; dev->lock is held. */
+static int use_get(struct mxrt_device *dev, const struct mxrt_image *image, uint32_t flags,
+		   struct mxrt_use **out, bool *programmed)
+{
+	struct mxrt_use *use;
+	int err;
+
+	for (use = dev->uses; use; use = use->next) {
+		if (memcmp(use->content, image->header->content, sizeof(use->content)))
+			continue;
+		use->users++;
+		*programmed = false;
+		*out = use;
+		return 0;
+	}
+	use = calloc(1, sizeof(*use));
+	if (!use)
+		return mxrt_fail(-ENOMEM, "no memory to load model image %s", image->name);
+	memcpy(use->content, image->header->content, sizeof(use->content));
+	err = dev->backend->load(dev, image, flags, use, programmed);
+	if (err) {
+		free(use);
+		return err;
+	}
+	use->users = 1;
+	use->next = dev->uses;
+	dev->uses = use;
+	*out = use;
+	return 0;
+}
+
+static void use_put(struct mxrt_device *dev, struct mxrt_use *use)
+{
+	struct mxrt_use **at;
+
+	if (--use->users)
+		return;
+	for (at = &dev->uses; *at != use; at = &(*at)->next)
+		;
+	*at = use->next;
+	dev->backend->unload(dev, use);
+	free(use);
+}
+
+int mxrt_load(struct mxrt_device *dev, const struct mxrt_image *image,
+	      const struct mxrt_load_params *params, struct mxrt_model **out)
+{
+	struct mxrt_load_params p;
+	struct mxrt_model *model;
+	uint32_t nr_entries;
+	int err;
+
+	if (!dev || !image || !out)
+		return mxrt_fail(-EINVAL, "mxrt_load: no device, image or out");
+	err = mxrt_params_get(&p, sizeof(p), params, "mxrt_load_params");
+	if (err)
+		return err;
+	if (p.flags & ~MXRT_LOAD_RESIDENT)
+		return mxrt_fail(-EINVAL, "mxrt_load: unknown flags 0x%x", p.flags);
+	nr_entries = image->model->nr_entries;
+	model = calloc(1, sizeof(*model) + nr_entries * sizeof(model->entry[0]));
+	if (!model)
+		return mxrt_fail(-ENOMEM, "no memory to load model image %s", image->name);
+	pthread_mutex_lock(&dev->lock);
+	err = use_get(dev, image, p.flags, &model->use, &model->programmed);
+	pthread_mutex_unlock(&dev->lock);
+	if (err) {
+		free(model);
+		return err;
+	}
+	mxrt_device_get(dev);
+	model->dev = dev;
+	memcpy(model->content, image->header->content, sizeof(model->content));
+	memcpy(model->name, image->model->name, sizeof(model->name));
+	model->vocab = image->model->vocab;
+	model->max_tokens = image->model->max_tokens;
+	model->nr_entries = nr_entries;
+	memcpy(model->entry, image->entry, nr_entries * sizeof(model->entry[0]));
+	*out = model;
+	return 0;
+}
+
+void mxrt_unload(struct mxrt_model *model)
+{
+	struct mxrt_device *dev;
+
+	if (!model)
+		return;
+	dev = model->dev;
+	pthread_mutex_lock(&dev->lock);
+	use_put(dev, model->use);
+	pthread_mutex_unlock(&dev->lock);
+	free(model);
+	mxrt_device_put(dev);
+}
+
+int mxrt_model_info(const struct mxrt_model *model, struct mxrt_model_info *info)
+{
+	struct mxrt_model_info full = { 0 };
+
+	if (!model)
+		return mxrt_fail(-EINVAL, "mxrt_model_info: no model");
+	full.id = model->use->id;
+	full.programmed = model->programmed;
+	full.nr_entries = model->nr_entries;
+	full.vocab = model->vocab;
+	full.max_tokens = model->max_tokens;
+	memcpy(full.content, model->content, sizeof(full.content));
+	memcpy(full.name, model->name, sizeof(full.name));
+	return mxrt_info_put(info, &full, sizeof(full), "mxrt_model_info");
+}
+
+int mxrt_model_find_entry(const struct mxrt_model *model, const char *name)
+{
+	char names[256] = "";
+	size_t used = 0;
+	uint32_t i;
+
+	if (!model || !name)
+		return mxrt_fail(-EINVAL, "mxrt_model_find_entry: no model or no name");
+	for (i = 0; i < model->nr_entries; i++) {
+		if (!strcmp(model->entry[i].name, name))
+			return i;
+		if (used < sizeof(names))
+			used += snprintf(names + used, sizeof(names) - used, "%s\"%s\"",
+					 i ? ", " : "", model->entry[i].name);
+	}
+	return mxrt_fail(-ENOENT, "model %s has no program entry \"%s\", only %s", model->name, name,
+			 names);
+}
+
+int mxrt_out_bytes(const struct mxrt_model *model, unsigned int entry,
+		   size_t nr_seq, size_t tokens, size_t *bytes)
+{
+	size_t each;
+
+	if (!model || !bytes)
+		return mxrt_fail(-EINVAL, "mxrt_out_bytes: no model or no bytes");
+	if (entry >= model->nr_entries)
+		return mxrt_fail(-ENOENT, "model %s has no program entry %u, only %u of them",
+				 model->name, entry, model->nr_entries);
+	if (!nr_seq || !tokens)
+		return mxrt_fail(-EINVAL, "nothing to do: %zu sequences of %zu tokens", nr_seq,
+				 tokens);
+	if (tokens > model->max_tokens)
+		return mxrt_fail(-E2BIG, "%zu tokens per sequence, model %s takes at most %u", tokens,
+				 model->name, model->max_tokens);
+	each = sizeof(float) * model->entry[entry].out_cols;
+	if (model->entry[entry].out_kind == MXACCEL_REGION_ROWS)
+		each *= tokens;		/* all three factors are below 2^31 / 2^17, checked */
+	if (__builtin_mul_overflow(each, nr_seq, bytes))
+		return mxrt_fail(-EOVERFLOW, "the result of %zu sequences is larger than memory",
+				 nr_seq);
+	return 0;
+}
+
+void mxrt_resident_fill(struct mxrt_resident *to, const struct mxaccel_model_info *from)
+{
+	memset(to, 0, sizeof(*to));
+	to->id = from->id;
+	to->users = from->grants;
+	memcpy(to->content, from->content, sizeof(to->content));
+	memcpy(to->name, from->name, sizeof(to->name));
+	to->name[sizeof(to->name) - 1] = 0;
+	to->program_bytes = from->model_bytes;
+	to->params_bytes = from->params_bytes;
+	to->cells = from->cells;
+}
+
+int mxrt_models(struct mxrt_device *dev, struct mxrt_resident *list, size_t *count)
+{
+	if (!dev || !count || (*count && !list))
+		return mxrt_fail(-EINVAL, "mxrt_models: no device, count or list");
+	return dev->backend->models(dev, list, count);
+}
+
+int mxrt_model_delete(struct mxrt_device *dev, unsigned int id)
+{
+	if (!dev)
+		return mxrt_fail(-EINVAL, "mxrt_model_delete: no device");
+	return dev->backend->model_delete(dev, id);
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * "sim:" backend: a chip model in this process, with memory for its cells.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+#define PROG_PIECE	((uint64_t)8 << 20)	/* programmed, then dropped from the page cache's map */
+
+static struct sim_device *to_sim(struct mxrt_device *dev)
+{
+	return (struct sim_device *)dev;
+}
+
+static void sim_close(struct mxrt_device *dev)
+{
+	struct sim_device *sim = to_sim(dev);
+
+	mx_chip_free(sim->chip);
+	munmap(sim->nv, sim->nv_bytes);
+	free(sim);
+}
+
+static int sim_query(struct mxrt_device *dev, struct mxrt_device_info *info)
+{
+	info->platform = MXRT_PLATFORM_SIM;
+	snprintf(info->isa, sizeof(info->isa), "%s", mx_isa_name(mx_chip_isa(to_sim(dev)->chip)));
+	return 0;
+}
+
+static int sim_identify(struct mxrt_device *dev, struct mxaccel_identify *page)
+{
+	mx_chip_identify(to_sim(dev)->chip, page);
+	return 0;
+}
+
+/* Programs MODEL and PARAMS. Return: status of the chip. */
+static uint16_t program(struct mx_chip *chip, const struct mxrt_image *image, uint32_t prog,
+			uint32_t *id)
+{
+	static const uint32_t kinds[] = { MXACCEL_SEC_MODEL, MXACCEL_SEC_PARAMS };
+	uint64_t offset = 0, done, piece;
+	uint16_t status;
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		const uint8_t *data = mxrt_section_data(image, kinds[i]);
+		uint64_t bytes = image->section[kinds[i]]->bytes;
+
+		for (done = 0; done < bytes; done += piece) {
+			piece = bytes - done < PROG_PIECE ? bytes - done : PROG_PIECE;
+			status = mx_chip_prog_write(chip, prog, offset + done, data + done, piece);
+			if (status) {
+				mx_chip_prog_abort(chip, prog);
+				return status;
+			}
+			mxrt_image_forget(image, data + done, piece);
+		}
+		offset = (bytes + MXACCEL_PAGE - 1) & ~(uint64_t)(MXACCEL_PAGE - 1);
+	}
+	return mx_chip_prog_commit(chip, prog, id);
+}
+
+static int sim_load(struct mxrt_device *dev, const struct mxrt_image *image, uint32_t flags,
+		    struct mxrt_use *use, bool *programmed)
+{
+	struct mx_chip *chip = to_sim(dev)->chip;
+	uint16_t status;
+	uint32_t prog;
+
+	*programmed = false;
+	if (flags & MXRT_LOAD_RESIDENT && mx_chip_model_find(chip, use->content, &prog))
+		return mxrt_fail(-ENOENT, "model image %s is not resident in %s", image->name,
+				 dev->name);
+	status = mx_chip_prog_begin(chip, use->content, image->section[MXACCEL_SEC_MODEL]->bytes,
+				    image->section[MXACCEL_SEC_PARAMS]->bytes, &prog);
+	if (status == MXACCEL_ST_RESIDENT) {
+		use->id = prog;
+		return 0;
+	}
+	if (status == MXACCEL_ST_SUCCESS)
+		status = program(chip, image, prog, &use->id);
+	if (status)
+		return mxrt_load_refused(dev, image, status);
+	*programmed = true;
+	return 0;
+}
+
+static void sim_unload(struct mxrt_device *dev, struct mxrt_use *use)
+{
+	mx_chip_model_put(to_sim(dev)->chip, use->id);
+}
+
+static int sim_models(struct mxrt_device *dev, struct mxrt_resident *list, size_t *count)
+{
+	struct sim_device *sim = to_sim(dev);
+	struct mxaccel_model_info info;
+	size_t found = 0;
+	uint32_t id;
+
+	for (id = 0; id < sim->config.max_models; id++) {
+		if (mx_chip_model_info(sim->chip, id, &info) || !(info.flags & MXACCEL_MODEL_VALID))
+			continue;
+		if (found < *count)
+			mxrt_resident_fill(&list[found], &info);
+		found++;
+	}
+	*count = found;
+	return 0;
+}
+
+static int sim_model_delete(struct mxrt_device *dev, uint32_t id)
+{
+	uint16_t status = mx_chip_model_delete(to_sim(dev)->chip, id);
+
+	if (!status)
+		return 0;
+	return mxrt_fail(mxrt_status_error(status), "cannot delete model %u of %s: %s", id,
+			 dev->name, mxrt_strerror(status));
+}
+
+static int sim_counters(struct mxrt_device *dev, unsigned int scope, uint32_t model,
+			__u64 *values, uint32_t *count)
+{
+	struct mx_chip *chip = to_sim(dev)->chip;
+	struct mx_counters counters = { 0 };
+	uint16_t status = 0;
+	uint32_t i;
+
+	if (scope == MXRT_SCOPE_MODEL)
+		status = mx_chip_model_counters(chip, model, &counters);
+	else
+		mx_chip_counters(chip, &counters);	/* the handle has the chip to itself */
+	if (status)
+		return mxrt_fail(mxrt_status_error(status), "no counters of model %u: %s", model,
+				 mxrt_strerror(status));
+	for (i = 0; i < *count && i < MXACCEL_CTR_NR; i++)
+		values[i] = counters.v[i];
+	*count = MXACCEL_CTR_NR;
+	return 0;
+}
+
+/*
+ * The chip calls these on the thread that runs the job, which has no other
+ * moment to look at the clock.
+ */
+static void check_deadline(struct sim_io *io)
+{
+	if (io->deadline_ns && mxrt_now_ns() > io->deadline_ns)
+		atomic_store(&io->job.stop, MXACCEL_ST_TIMEOUT);
+}
+
+static int io_read(void *opaque, uint64_t offset, void *to, uint64_t bytes)
+{
+	struct sim_io *io = opaque;
+
+	check_deadline(io);
+	memcpy(to, io->in + offset, bytes);
+	return 0;
+}
+
+static int io_write(void *opaque, uint64_t offset, const void *from, uint64_t bytes)
+{
+	struct sim_io *io = opaque;
+
+	check_deadline(io);
+	memcpy(io->out + offset, from, bytes);
+	return 0;
+}
+
+void mxrt_sim_run(struct mxrt_device *dev, struct sim_io *io)
+{
+	io->job.read = io_read;
+	io->job.write = io_write;
+	io->job.opaque = io;
+	check_deadline(io);
+	mx_chip_job_run(to_sim(dev)->chip, &io->job);
+}
+
+static int sim_infer(struct mxrt_device *dev, struct mxrt_run *run)
+{
+	size_t done = 0;
+	uint32_t batch;
+
+	for (; done < run->nr_seq; done += batch) {
+		struct sim_io io = {
+			.in = run->ids + done * run->in_seq,
+			.out = run->out + done * run->out_seq,
+			.deadline_ns = run->deadline_ns,
+		};
+
+		batch = mxrt_run_batch(run, run->nr_seq - done, dev->max_io_bytes);
+		io.job.model = run->model->use->id;
+		io.job.entry = run->entry;
+		io.job.nr_seq = batch;
+		io.job.tokens = run->tokens;
+		mxrt_sim_run(dev, &io);
+		run->jobs++;
+		if (io.job.status) {
+			run->status = io.job.status;
+			run->field = io.job.field;
+			run->detail = io.job.result;
+			run->first_seq = done;
+			return mxrt_status_error(io.job.status);
+		}
+		run->cycles += io.job.result;
+	}
+	return 0;
+}
+
+static int sim_buf_create(struct mxrt_buffer *buf)
+{
+	if (buf->wrapped)
+		return 0;
+	if (posix_memalign(&buf->ptr, MXACCEL_PAGE, buf->bytes))
+		return mxrt_fail(-ENOMEM, "no memory for a buffer of %zu bytes", buf->bytes);
+	memset(buf->ptr, 0, buf->bytes);
+	return 0;
+}
+
+static void sim_buf_destroy(struct mxrt_buffer *buf)
+{
+	if (!buf->wrapped)
+		free(buf->ptr);
+}
+
+static const struct mxrt_backend sim_backend = {
+	.name = "sim",
+	.close = sim_close,
+	.query = sim_query,
+	.identify = sim_identify,
+	.load = sim_load,
+	.unload = sim_unload,
+	.models = sim_models,
+	.model_delete = sim_model_delete,
+	.counters = sim_counters,
+	.infer = sim_infer,
+	.buf_create = sim_buf_create,
+	.buf_destroy = sim_buf_destroy,
+	.queue_create = mxrt_sim_queue_create,
+	.queue_destroy = mxrt_sim_queue_destroy,
+	.submit = mxrt_sim_submit,
+	.reap = mxrt_sim_reap,
+	.cancel = mxrt_sim_cancel,
+};
+
+int mxrt_sim_open(const char *name, const struct mxrt_open_params *params,
+		  struct mxrt_device **out)
+{
+	struct mx_chip_params chip_params = { 0 };
+	struct sim_device *sim;
+	char text[256] = "";
+	int err;
+
+	sim = calloc(1, sizeof(*sim));
+	if (!sim)
+		return mxrt_fail(-ENOMEM, "no memory for %s", name);
+	err = mxrt_sim_options(name, params, &sim->config, &chip_params);
+	if (err)
+		goto free_sim;
+	sim->nv_bytes = mx_chip_nv_bytes(&sim->config);
+	sim->nv = mmap(NULL, sim->nv_bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (sim->nv == MAP_FAILED) {
+		err = mxrt_fail(-errno, "%s: no memory for %llu bytes of cells: %s", name,
+				(unsigned long long)sim->nv_bytes, strerrordesc_np(errno));
+		goto free_sim;
+	}
+	chip_params.nv = sim->nv;
+	sim->chip = mx_chip_new(&sim->config, &chip_params, text, sizeof(text));
+	if (!sim->chip) {
+		err = mxrt_fail(-EINVAL, "%s: the chip does not start: %s", name, text);
+		goto unmap;
+	}
+	err = mxrt_device_init(&sim->base, &sim_backend, name);
+	if (err)
+		goto free_chip;
+	sim->base.queue_depth = SIM_QUEUE_DEPTH;
+	sim->base.max_io_bytes = sim->config.max_io_bytes;
+	*out = &sim->base;
+	return 0;
+
+free_chip:
+	mx_chip_free(sim->chip);
+unmap:
+	munmap(sim->nv, sim->nv_bytes);
+free_sim:
+	free(sim);
+	return err;
+}
