@@ -91,9 +91,9 @@
  * Doorbells, BAR2: one page per queue pair, the admin pair being 0, so that
  * a page can be handed to a process. Write-only, 32 bits.
  */
-#define MXACCEL_DB_STRIDE		0x1000
-#define MXACCEL_DB_SQ_TAIL		0x0
-#define MXACCEL_DB_CQ_HEAD		0x4
+#define MXACCEL_DB_STRIDE		0x1000	/* from a pair's doorbells to the next */
+#define MXACCEL_DB_SQ_TAIL		0x0	/* new tail of the submission queue */
+#define MXACCEL_DB_CQ_HEAD		0x4	/* new head of the completion queue */
 
 /* Queues: 2 to MXACCEL_CAP_MQES + 1 entries in DMA-contiguous, page-aligned memory. */
 #define MXACCEL_QUEUE_MIN		2
@@ -102,27 +102,27 @@
 #define MXACCEL_PAGE			4096
 
 /* Admin opcodes (queue pair 0) */
-#define MXACCEL_ADM_NOP			0x00
-#define MXACCEL_ADM_IDENTIFY		0x01
-#define MXACCEL_ADM_CREATE_QP		0x02
-#define MXACCEL_ADM_DELETE_QP		0x03
-#define MXACCEL_ADM_CTX_CREATE		0x04
-#define MXACCEL_ADM_CTX_DESTROY		0x05
-#define MXACCEL_ADM_BUF_REGISTER	0x06
-#define MXACCEL_ADM_BUF_UNREGISTER	0x07
-#define MXACCEL_ADM_MODEL_GRANT		0x08
-#define MXACCEL_ADM_MODEL_REVOKE	0x09
-#define MXACCEL_ADM_PROG_BEGIN		0x10
-#define MXACCEL_ADM_PROG_WRITE		0x11
-#define MXACCEL_ADM_PROG_COMMIT		0x12
-#define MXACCEL_ADM_PROG_ABORT		0x13
-#define MXACCEL_ADM_MODEL_DELETE	0x14
-#define MXACCEL_ADM_ABORT		0x20
-#define MXACCEL_ADM_COUNTERS		0x21
+#define MXACCEL_ADM_NOP			0x00	/* does nothing */
+#define MXACCEL_ADM_IDENTIFY		0x01	/* writes a page about the device or its models */
+#define MXACCEL_ADM_CREATE_QP		0x02	/* makes an I/O queue pair */
+#define MXACCEL_ADM_DELETE_QP		0x03	/* ends an I/O queue pair */
+#define MXACCEL_ADM_CTX_CREATE		0x04	/* makes a context */
+#define MXACCEL_ADM_CTX_DESTROY		0x05	/* ends a context with all it owns */
+#define MXACCEL_ADM_BUF_REGISTER	0x06	/* gives a context a buffer */
+#define MXACCEL_ADM_BUF_UNREGISTER	0x07	/* takes a buffer away */
+#define MXACCEL_ADM_MODEL_GRANT		0x08	/* lets a context use a model */
+#define MXACCEL_ADM_MODEL_REVOKE	0x09	/* takes a grant back */
+#define MXACCEL_ADM_PROG_BEGIN		0x10	/* reserves room for a model */
+#define MXACCEL_ADM_PROG_WRITE		0x11	/* programs part of it */
+#define MXACCEL_ADM_PROG_COMMIT		0x12	/* checks and publishes it */
+#define MXACCEL_ADM_PROG_ABORT		0x13	/* gives the room back */
+#define MXACCEL_ADM_MODEL_DELETE	0x14	/* removes a resident model */
+#define MXACCEL_ADM_ABORT		0x20	/* stops a job */
+#define MXACCEL_ADM_COUNTERS		0x21	/* writes a snapshot of the counters */
 
 /* I/O opcodes (queue pairs 1 and up) */
-#define MXACCEL_IO_NOP			0x00
-#define MXACCEL_IO_JOB			0x80
+#define MXACCEL_IO_NOP			0x00	/* does nothing */
+#define MXACCEL_IO_JOB			0x80	/* runs an entry of a model */
 
 /**
  * struct mxaccel_sqe - submission queue entry, 64 bytes
@@ -155,8 +155,8 @@ struct mxaccel_sqe {
 			__le16	vector;		/* MSI-X vector */
 			__le16	sq_entries;	/* minus 1 */
 			__le16	cq_entries;	/* minus 1 */
-			__le64	sq_addr;
-			__le64	cq_addr;
+			__le64	sq_addr;	/* DMA address, page-aligned */
+			__le64	cq_addr;	/* DMA address, page-aligned */
 			__le32	qflags;		/* MXACCEL_QP_* */
 			__u8	rsvd[28];
 		} create_qp;
@@ -179,13 +179,13 @@ struct mxaccel_sqe {
 			__le32	access;		/* MXACCEL_BUF_*: what the chip may do */
 			__le64	bytes;		/* sum of the segments */
 			__le64	sg_addr;	/* DMA-contiguous array of struct mxaccel_sg */
-			__le32	sg_nr;
+			__le32	sg_nr;		/* its entries, up to max_sg */
 			__u8	rsvd[28];
 		} buf;
 
 		/* MODEL_GRANT and MODEL_REVOKE (context in @ctx), MODEL_DELETE */
 		struct {
-			__le32	model;
+			__le32	model;		/* model id */
 			__u8	rsvd[52];
 		} model;
 
@@ -207,25 +207,25 @@ struct mxaccel_sqe {
 		 * PROG_COMMIT, PROG_ABORT: @prog only. COMMIT's result: model id.
 		 */
 		struct {
-			__le32	prog;
-			__le32	sg_nr;
-			__le64	offset;
-			__le64	bytes;
-			__le64	sg_addr;
+			__le32	prog;		/* programming handle */
+			__le32	sg_nr;		/* WRITE: entries of the array at @sg_addr */
+			__le64	offset;		/* WRITE: first byte programmed */
+			__le64	bytes;		/* WRITE: sum of the segments */
+			__le64	sg_addr;	/* WRITE: DMA-contiguous array of struct mxaccel_sg */
 			__u8	rsvd[24];
 		} prog;
 
 		/* ABORT: result 1 if the command was found and told to stop */
 		struct {
-			__le16	qid;
-			__le16	cid;
+			__le16	qid;		/* queue pair of the command */
+			__le16	cid;		/* its command id */
 			__u8	rsvd[52];
 		} abort;
 
 		/* COUNTERS: writes MXACCEL_CTR_NR __le64 to @addr */
 		struct {
 			__le32	scope;		/* MXACCEL_SCOPE_*; CONTEXT: the one in @ctx */
-			__le32	model;		/* MODEL */
+			__le32	model;		/* MODEL: its id */
 			__le64	addr;		/* DMA address, page-aligned */
 			__u8	rsvd[40];
 		} counters;
@@ -236,15 +236,15 @@ struct mxaccel_sqe {
 		 * or what the status says.
 		 */
 		struct {
-			__le32	model;
-			__le16	entry;
+			__le32	model;		/* model id */
+			__le16	entry;		/* program entry */
 			__le16	rsvd0;
-			__le32	nr_seq;
-			__le32	tokens;
-			__le32	in_handle;
-			__le32	out_handle;
-			__le64	in_offset;
-			__le64	out_offset;
+			__le32	nr_seq;		/* sequences */
+			__le32	tokens;		/* ids per sequence */
+			__le32	in_handle;	/* buffer of the ids */
+			__le32	out_handle;	/* buffer of the result */
+			__le64	in_offset;	/* of the ids in their buffer */
+			__le64	out_offset;	/* of the result in its buffer */
 			__le32	in_bytes;	/* must be nr_seq * tokens * 4 */
 			__le32	out_bytes;	/* at least what the entry produces */
 			__le32	timeout_ms;	/* 0: none */

@@ -70,6 +70,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_section, digest, 24);
  * @builder:	program and version that wrote it, NUL-padded and -terminated
  * @nr_sections: entries of @section in use
  * @crc32c:	CRC-32C (Castagnoli) of the page with this field zero
+ * @section:	the section table; unused entries are zero
  */
 struct mxaccel_image {
 	__le64	magic;
@@ -144,8 +145,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_golden, 64);
 
 #define MXACCEL_MODEL_MAGIC		0x4c444f4d	/* "MODL" */
 #define MXACCEL_MODEL_VERSION		1
-#define MXACCEL_MODEL_MAX_BYTES		(16u << 20)
-#define MXACCEL_MODEL_MAX_ENTRIES	256
+#define MXACCEL_MODEL_MAX_BYTES		(16u << 20)	/* of the section */
+#define MXACCEL_MODEL_MAX_ENTRIES	256	/* programs of a model */
 #define MXACCEL_MODEL_INCOMPAT_KNOWN	0ULL
 
 /**
@@ -302,38 +303,38 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
  * STORE	result = src, all k = out_cols columns from src_col
  * FENCE	end of a layer: later ops wait until the pipeline has drained
  */
-#define MXACCEL_OP_LOAD			1
-#define MXACCEL_OP_EMBED		2
-#define MXACCEL_OP_MATMUL		3
-#define MXACCEL_OP_MATMUL_DYN		4
-#define MXACCEL_OP_SOFTMAX		5
-#define MXACCEL_OP_NORM			6
-#define MXACCEL_OP_ACT			7
-#define MXACCEL_OP_ADD			8
-#define MXACCEL_OP_POOL			9
-#define MXACCEL_OP_STORE		10
-#define MXACCEL_OP_FENCE		11
+#define MXACCEL_OP_LOAD			1	/* ids arrive */
+#define MXACCEL_OP_EMBED		2	/* rows of a table */
+#define MXACCEL_OP_MATMUL		3	/* product with stationary weights */
+#define MXACCEL_OP_MATMUL_DYN		4	/* product of two activations */
+#define MXACCEL_OP_SOFTMAX		5	/* softmax with masks */
+#define MXACCEL_OP_NORM			6	/* normalisation of rows */
+#define MXACCEL_OP_ACT			7	/* activation function */
+#define MXACCEL_OP_ADD			8	/* sum of two regions */
+#define MXACCEL_OP_POOL			9	/* one row from all */
+#define MXACCEL_OP_STORE		10	/* the result leaves */
+#define MXACCEL_OP_FENCE		11	/* end of a layer */
 
-#define MXACCEL_EMBED_TOKEN		1
-#define MXACCEL_EMBED_POSITION		2
-#define MXACCEL_EMBED_FIXED		3
-#define MXACCEL_DYN_QK			1
-#define MXACCEL_DYN_PV			2
-#define MXACCEL_NORM_LAYER		1
-#define MXACCEL_NORM_RMS		2
-#define MXACCEL_NORM_L2			3
-#define MXACCEL_ACT_GELU_ERF		1
-#define MXACCEL_ACT_GELU_TANH		2
-#define MXACCEL_ACT_RELU		3
-#define MXACCEL_ACT_SILU		4
-#define MXACCEL_ACT_TANH		5
-#define MXACCEL_POOL_FIRST		1
-#define MXACCEL_POOL_MEAN		2
+#define MXACCEL_EMBED_TOKEN		1	/* row ids[t] */
+#define MXACCEL_EMBED_POSITION		2	/* row t */
+#define MXACCEL_EMBED_FIXED		3	/* row src2_col */
+#define MXACCEL_DYN_QK			1	/* scores */
+#define MXACCEL_DYN_PV			2	/* weighted sum of values */
+#define MXACCEL_NORM_LAYER		1	/* mean and variance */
+#define MXACCEL_NORM_RMS		2	/* root mean square */
+#define MXACCEL_NORM_L2			3	/* length 1 */
+#define MXACCEL_ACT_GELU_ERF		1	/* GELU, exact */
+#define MXACCEL_ACT_GELU_TANH		2	/* GELU, tanh approximation */
+#define MXACCEL_ACT_RELU		3	/* max(x, 0) */
+#define MXACCEL_ACT_SILU		4	/* x * sigmoid(x) */
+#define MXACCEL_ACT_TANH		5	/* tanh(x) */
+#define MXACCEL_POOL_FIRST		1	/* first row */
+#define MXACCEL_POOL_MEAN		2	/* mean of the rows whose id is not 0 */
 
-#define MXACCEL_OPF_ACCUMULATE		0x1	/* EMBED */
-#define MXACCEL_OPF_BIAS		0x2	/* MATMUL */
-#define MXACCEL_OPF_PAD_MASK		0x4	/* SOFTMAX */
-#define MXACCEL_OPF_CAUSAL		0x8	/* SOFTMAX */
+#define MXACCEL_OPF_ACCUMULATE		0x1	/* EMBED: add to what is there */
+#define MXACCEL_OPF_BIAS		0x2	/* MATMUL: add b_off */
+#define MXACCEL_OPF_PAD_MASK		0x4	/* SOFTMAX: mask keys whose id is 0 */
+#define MXACCEL_OPF_CAUSAL		0x8	/* SOFTMAX: mask keys after the query */
 
 /*
  * Weights of a stationary product, int8 [N, K], lie in panels of 16 output
