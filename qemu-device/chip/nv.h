@@ -28,7 +28,11 @@
  * @version:	MX_NV_VERSION
  * @slots:	directory slots
  * @chip:	name of the chip, NUL-padded and -terminated
- * @banks:	with the next four: geometry, as in the chip file
+ * @banks:	as in the chip file, like the next four
+ * @bank_rows:	wordlines of a bank
+ * @bank_cols:	bitlines of a bank
+ * @cell_bits:	bits per cell
+ * @intermediate_banks: banks that hold no models
  * @crc32c:	of this structure with this field zero
  */
 struct mx_nv_super {
