@@ -12,7 +12,7 @@ int mxrt_image_info(const struct mxrt_image *image, struct mxrt_image_info *info
 	struct mxrt_image_info full = { 0 };
 
 	if (!image)
-		return mxrt_fail(-EINVAL, "mxrt_image_info: no image");
+		return mxrt_fail(-EINVAL, "%s: no image", __func__);
 	full.major = image->header->major;
 	full.minor = image->header->minor;
 	full.nr_entries = image->model->nr_entries;
@@ -41,7 +41,7 @@ int mxrt_image_entry(const struct mxrt_image *image, unsigned int index,
 	const struct mxaccel_entry *entry;
 
 	if (!image)
-		return mxrt_fail(-EINVAL, "mxrt_image_entry: no image");
+		return mxrt_fail(-EINVAL, "%s: no image", __func__);
 	if (index >= image->model->nr_entries)
 		return mxrt_fail(-ENOENT, "model image %s has no program entry %u, only %u of them",
 				 image->name, index, image->model->nr_entries);
@@ -63,7 +63,7 @@ int mxrt_image_find_entry(const struct mxrt_image *image, const char *name)
 	uint32_t i;
 
 	if (!image || !name)
-		return mxrt_fail(-EINVAL, "mxrt_image_find_entry: no image or no name");
+		return mxrt_fail(-EINVAL, "%s: no image or no name", __func__);
 	for (i = 0; i < image->model->nr_entries; i++)
 		if (!strcmp(image->entry[i].name, name))
 			return i;
@@ -78,7 +78,7 @@ int mxrt_tokenize(const struct mxrt_image *image, const char *text,
 
 	if (!image || !text || !ids || max_ids < 2)
 		return mxrt_fail(-EINVAL,
-				 "mxrt_tokenize: no image, text or ids, or room for %zu ids only",
+				 "%s: no image, text or ids, or room for %zu ids only", __func__,
 				 max_ids);
 	if (!image->tokenizer)
 		return mxrt_fail(-ENODATA, "model image %s has no tokenizer: give it token ids",
@@ -99,7 +99,7 @@ int mxrt_image_token(const struct mxrt_image *image, int32_t id, const char **te
 	uint32_t start;
 
 	if (!image || !text || !bytes)
-		return mxrt_fail(-EINVAL, "mxrt_image_token: no image, text or bytes");
+		return mxrt_fail(-EINVAL, "%s: no image, text or bytes", __func__);
 	if (!image->nr_tokens)
 		return mxrt_fail(-ENODATA, "model image %s has no vocabulary", image->name);
 	if (id < 0 || (uint32_t)id >= image->nr_tokens)

@@ -91,7 +91,7 @@ int mxrt_enumerate(struct mxrt_found *list, size_t *count)
 	int err;
 
 	if (!count || (*count && !list))
-		return mxrt_fail(-EINVAL, "mxrt_enumerate: no count or no list");
+		return mxrt_fail(-EINVAL, "%s: no count or no list", __func__);
 	err = list_nodes(&numbers, &nr);
 	if (err)
 		return err;
@@ -159,12 +159,12 @@ int mxrt_open(const char *name, const struct mxrt_open_params *params, struct mx
 	int err;
 
 	if (!out)
-		return mxrt_fail(-EINVAL, "mxrt_open: no out");
+		return mxrt_fail(-EINVAL, "%s: no out", __func__);
 	err = mxrt_params_get(&p, sizeof(p), params, "mxrt_open_params");
 	if (err)
 		return err;
 	if (p.flags || p.rsvd)
-		return mxrt_fail(-EINVAL, "mxrt_open: unknown flags 0x%x", p.flags | p.rsvd);
+		return mxrt_fail(-EINVAL, "%s: unknown flags 0x%x", __func__, p.flags | p.rsvd);
 	if (name && !strncmp(name, "sim:", 4))
 		return mxrt_sim_open(name, &p, out);
 	if (p.threads || p.seed || p.isa)
@@ -223,7 +223,7 @@ int mxrt_query(struct mxrt_device *dev, struct mxrt_device_info *info)
 	int err;
 
 	if (!dev || !info)
-		return mxrt_fail(-EINVAL, "mxrt_query: no device or no info");
+		return mxrt_fail(-EINVAL, "%s: no device or no info", __func__);
 	err = dev->backend->query(dev, &full);
 	if (!err)
 		err = dev->backend->identify(dev, &page);
@@ -276,7 +276,7 @@ int mxrt_chip_values(struct mxrt_device *dev, struct mxrt_value *list, size_t *c
 	int err;
 
 	if (!dev || !count || (*count && !list))
-		return mxrt_fail(-EINVAL, "mxrt_chip_values: no device, count or list");
+		return mxrt_fail(-EINVAL, "%s: no device, count or list", __func__);
 	err = dev->backend->identify(dev, &page);
 	if (err)
 		return err;
@@ -293,12 +293,12 @@ int mxrt_counters(struct mxrt_device *dev, unsigned int scope, const struct mxrt
 	int err;
 
 	if (!dev || !count || (*count && !list))
-		return mxrt_fail(-EINVAL, "mxrt_counters: no device, count or list");
+		return mxrt_fail(-EINVAL, "%s: no device, count or list", __func__);
 	if (scope > MXRT_SCOPE_MODEL || (scope == MXRT_SCOPE_MODEL) != !!model)
-		return mxrt_fail(-EINVAL, "mxrt_counters: scope %u %s a model", scope,
+		return mxrt_fail(-EINVAL, "%s: scope %u %s a model", __func__, scope,
 				 model ? "with" : "without");
 	if (model && model->dev != dev)
-		return mxrt_fail(-EXDEV, "mxrt_counters: the model is of another device handle");
+		return mxrt_fail(-EXDEV, "%s: the model is of another device handle", __func__);
 	err = dev->backend->counters(dev, scope, model ? model->use->id : 0, values, &nr);
 	if (err)
 		return err;

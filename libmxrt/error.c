@@ -34,26 +34,26 @@ const char *mxrt_last_error(void)
 	return sentence;
 }
 
-int mxrt_status_error(unsigned int status)
-{
-	switch (status) {
-#define MXACCEL_X(name, value, err, text) case MXACCEL_ST_##name: return -(err);
+static const struct {
+	int err;
+	const char *text;
+} statuses[] = {
+#define MXACCEL_X(name, value, err, text) \
+	[MXACCEL_ST_##name] = { -(err), text },
 	MXACCEL_STATUS_CODES(MXACCEL_X)
 #undef MXACCEL_X
-	default:
-		return -EIO;
-	}
+};
+
+int mxrt_status_error(unsigned int status)
+{
+	return status < ARRAY_SIZE(statuses) ? statuses[status].err : -EIO;
 }
 
 static const char *status_text(unsigned int status)
 {
-	switch (status) {
-#define MXACCEL_X(name, value, err, text) case MXACCEL_ST_##name: return text;
-	MXACCEL_STATUS_CODES(MXACCEL_X)
-#undef MXACCEL_X
-	default:
-		return "status of the chip that this library does not know";
-	}
+	if (status < ARRAY_SIZE(statuses))
+		return statuses[status].text;
+	return "status of the chip that this library does not know";
 }
 
 /* What an errno means here; the C library's texts mislead for these. */
@@ -75,6 +75,7 @@ static const char *errno_text(int err)
 	case ETIMEDOUT:		return "job passed its deadline";
 	case ECANCELED:		return "job was cancelled";
 	case EAGAIN:		return "queue is full: reap first";
+	case EILSEQ:		return "text is not valid UTF-8";
 	case ERANGE:		return "computation produced an infinity or not-a-number";
 	default:		return NULL;
 	}

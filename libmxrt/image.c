@@ -366,7 +366,7 @@ static int open_image(struct mxrt_image *image, unsigned int flags)
 	int err;
 
 	image->header = (const void *)image->data;
-	for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
 		err = steps[i] ? steps[i](image) : check_digests(image);
 		if (err)
 			return err;
@@ -438,7 +438,7 @@ int mxrt_image_open(const char *path, unsigned int flags, struct mxrt_image **ou
 	struct mxrt_image *image;
 
 	if (!path || !out || flags & ~MXRT_IMAGE_VERIFY)
-		return mxrt_fail(-EINVAL, "mxrt_image_open: no path, no out, or flags 0x%x", flags);
+		return mxrt_fail(-EINVAL, "%s: no path, no out, or flags 0x%x", __func__, flags);
 	image = new_image(path);
 	if (!image)
 		return -ENOMEM;
@@ -452,7 +452,7 @@ int mxrt_image_open_memory(const void *data, size_t bytes, unsigned int flags,
 
 	if (!data || (uintptr_t)data % sizeof(uint64_t) || !out || flags & ~MXRT_IMAGE_VERIFY)
 		return mxrt_fail(-EINVAL,
-				 "mxrt_image_open_memory: data %p not 8-byte aligned, no out, or flags 0x%x",
+				 "%s: data %p not 8-byte aligned, no out, or flags 0x%x", __func__,
 				 data, flags);
 	image = new_image("in memory");
 	if (!image)
@@ -465,7 +465,7 @@ int mxrt_image_open_memory(const void *data, size_t bytes, unsigned int flags,
 int mxrt_image_verify(const struct mxrt_image *image)
 {
 	if (!image)
-		return mxrt_fail(-EINVAL, "mxrt_image_verify: no image");
+		return mxrt_fail(-EINVAL, "%s: no image", __func__);
 	return check_digest(image, image->section[MXACCEL_SEC_PARAMS]);
 }
 

@@ -75,9 +75,9 @@ static int prepare(struct mxrt_model *model, const struct mxrt_infer_params *p, 
 	int err;
 
 	if (p->flags)
-		return mxrt_fail(-EINVAL, "mxrt_infer: unknown flags 0x%x", p->flags);
+		return mxrt_fail(-EINVAL, "%s: unknown flags 0x%x", __func__, p->flags);
 	if (!p->ids || !p->out)
-		return mxrt_fail(-EINVAL, "mxrt_infer: no ids or no out");
+		return mxrt_fail(-EINVAL, "%s: no ids or no out", __func__);
 	if (p->entry) {
 		entry = mxrt_model_find_entry(model, p->entry);
 		if (entry < 0)
@@ -126,7 +126,7 @@ int mxrt_infer(struct mxrt_model *model, const struct mxrt_infer_params *params,
 	int err, put_err;
 
 	if (!model)
-		return mxrt_fail(-EINVAL, "mxrt_infer: no model");
+		return mxrt_fail(-EINVAL, "%s: no model", __func__);
 	err = mxrt_params_get(&p, sizeof(p), params, "mxrt_infer_params");
 	if (!err)
 		err = prepare(model, &p, start, &run, &out_bytes);

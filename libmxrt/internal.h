@@ -18,10 +18,15 @@
 /* Images, ids and results are used in place. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "host must be little-endian");
 
+#ifndef __printf
+#define __printf(text, first) __attribute__((format(printf, text, first)))
+#endif
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
 /* -------------------------------------------------------------- error.c */
 
 /* Sets the sentence of mxrt_last_error(). Return: @err, a negative errno. */
-int mxrt_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+__printf(2, 3) int mxrt_fail(int err, const char *format, ...);
 
 /* Negative errno of a chip status; -EIO for one this library does not know. */
 int mxrt_status_error(unsigned int status);
@@ -54,7 +59,7 @@ struct mxrt_backend;
  */
 struct mxrt_device {
 	const struct mxrt_backend *backend;
-	_Atomic unsigned int refs;
+	atomic_uint refs;
 	pthread_mutex_t lock;
 	pthread_mutex_t infer_lock;
 	struct mxrt_use *uses;

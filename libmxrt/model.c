@@ -99,12 +99,12 @@ int mxrt_load(struct mxrt_device *dev, const struct mxrt_image *image,
 	int err;
 
 	if (!dev || !image || !out)
-		return mxrt_fail(-EINVAL, "mxrt_load: no device, image or out");
+		return mxrt_fail(-EINVAL, "%s: no device, image or out", __func__);
 	err = mxrt_params_get(&p, sizeof(p), params, "mxrt_load_params");
 	if (err)
 		return err;
 	if (p.flags & ~MXRT_LOAD_RESIDENT)
-		return mxrt_fail(-EINVAL, "mxrt_load: unknown flags 0x%x", p.flags);
+		return mxrt_fail(-EINVAL, "%s: unknown flags 0x%x", __func__, p.flags);
 	nr_entries = image->model->nr_entries;
 	model = calloc(1, sizeof(*model) + nr_entries * sizeof(model->entry[0]));
 	if (!model)
@@ -147,7 +147,7 @@ int mxrt_model_info(const struct mxrt_model *model, struct mxrt_model_info *info
 	struct mxrt_model_info full = { 0 };
 
 	if (!model)
-		return mxrt_fail(-EINVAL, "mxrt_model_info: no model");
+		return mxrt_fail(-EINVAL, "%s: no model", __func__);
 	full.id = model->use->id;
 	full.programmed = model->programmed;
 	full.nr_entries = model->nr_entries;
@@ -165,7 +165,7 @@ int mxrt_model_find_entry(const struct mxrt_model *model, const char *name)
 	uint32_t i;
 
 	if (!model || !name)
-		return mxrt_fail(-EINVAL, "mxrt_model_find_entry: no model or no name");
+		return mxrt_fail(-EINVAL, "%s: no model or no name", __func__);
 	for (i = 0; i < model->nr_entries; i++) {
 		if (!strcmp(model->entry[i].name, name))
 			return i;
@@ -183,7 +183,7 @@ int mxrt_out_bytes(const struct mxrt_model *model, unsigned int entry,
 	size_t each;
 
 	if (!model || !bytes)
-		return mxrt_fail(-EINVAL, "mxrt_out_bytes: no model or no bytes");
+		return mxrt_fail(-EINVAL, "%s: no model or no bytes", __func__);
 	if (entry >= model->nr_entries)
 		return mxrt_fail(-ENOENT, "model %s has no program entry %u, only %u of them",
 				 model->name, entry, model->nr_entries);
@@ -218,13 +218,13 @@ void mxrt_resident_fill(struct mxrt_resident *to, const struct mxaccel_model_inf
 int mxrt_models(struct mxrt_device *dev, struct mxrt_resident *list, size_t *count)
 {
 	if (!dev || !count || (*count && !list))
-		return mxrt_fail(-EINVAL, "mxrt_models: no device, count or list");
+		return mxrt_fail(-EINVAL, "%s: no device, count or list", __func__);
 	return dev->backend->models(dev, list, count);
 }
 
 int mxrt_model_delete(struct mxrt_device *dev, unsigned int id)
 {
 	if (!dev)
-		return mxrt_fail(-EINVAL, "mxrt_model_delete: no device");
+		return mxrt_fail(-EINVAL, "%s: no device", __func__);
 	return dev->backend->model_delete(dev, id);
 }

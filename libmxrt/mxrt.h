@@ -431,16 +431,17 @@ int mxrt_image_find_entry(const struct mxrt_image *image, const char *name);
 /**
  * mxrt_tokenize() - turn text into token ids, with the image's tokenizer
  * @image:	image
- * @text:	UTF-8, NUL-terminated; bytes that are not valid UTF-8 are left out
+ * @text:	UTF-8, NUL-terminated
  * @ids:	filled: [CLS], the text's tokens, [SEP], then zeros up to @max_ids.
  *		What does not fit is cut off before [SEP].
  * @max_ids:	room at @ids, at least 2
- * @nr_ids:	out, may be NULL: ids written, [CLS] and [SEP] included, the zeros
- *		after them not
+ * @nr_ids:	out, may be NULL: ids that the whole text takes, with [CLS] and
+ *		[SEP]; more than @max_ids if it was cut
  *
  * Thread safety: any thread.
  *
- * Return: 0; -ENODATA the image has no tokenizer; -EINVAL; -ENOMEM.
+ * Return: 0; -EILSEQ invalid UTF-8; -ENODATA the image has no tokenizer;
+ * -EINVAL; -ENOMEM.
  */
 int mxrt_tokenize(const struct mxrt_image *image, const char *text,
 		  int32_t *ids, size_t max_ids, size_t *nr_ids);

@@ -97,7 +97,7 @@ int mxrt_queue_create(struct mxrt_device *dev, const struct mxrt_queue_params *p
 	int err;
 
 	if (!dev || !out)
-		return mxrt_fail(-EINVAL, "mxrt_queue_create: no device or no out");
+		return mxrt_fail(-EINVAL, "%s: no device or no out", __func__);
 	err = mxrt_params_get(&p, sizeof(p), params, "mxrt_queue_params");
 	if (err)
 		return err;
@@ -190,7 +190,7 @@ int mxrt_submit(struct mxrt_queue *queue, const struct mxrt_job *job, uint64_t *
 	int err;
 
 	if (!queue || !job)
-		return mxrt_fail(-EINVAL, "mxrt_submit: no queue or no job");
+		return mxrt_fail(-EINVAL, "%s: no queue or no job", __func__);
 	err = mxrt_params_get(&ours, sizeof(ours), job, "mxrt_job");
 	if (!err)
 		err = check_job(queue, &ours, &in_bytes, &out_bytes);
@@ -227,7 +227,7 @@ int mxrt_reap(struct mxrt_queue *queue, struct mxrt_completion *list, size_t max
 	int count, i;
 
 	if (!queue || !list || !max)
-		return mxrt_fail(-EINVAL, "mxrt_reap: no queue, no list, or room for %zu", max);
+		return mxrt_fail(-EINVAL, "%s: no queue, no list, or room for %zu", __func__, max);
 	count = queue->dev->backend->reap(queue, list, max, timeout_ms);
 	for (i = 0; i < count; i++)
 		forget_id(queue, list[i].id);
@@ -237,13 +237,13 @@ int mxrt_reap(struct mxrt_queue *queue, struct mxrt_completion *list, size_t max
 int mxrt_cancel(struct mxrt_queue *queue, uint64_t id)
 {
 	if (!queue)
-		return mxrt_fail(-EINVAL, "mxrt_cancel: no queue");
+		return mxrt_fail(-EINVAL, "%s: no queue", __func__);
 	return queue->dev->backend->cancel(queue, id);
 }
 
 int mxrt_queue_fd(const struct mxrt_queue *queue)
 {
 	if (!queue)
-		return mxrt_fail(-EINVAL, "mxrt_queue_fd: no queue");
+		return mxrt_fail(-EINVAL, "%s: no queue", __func__);
 	return queue->fd;
 }

@@ -14,9 +14,7 @@
 #define MAGIC_BYTES	6
 #define MAX_HEADER	65536	/* a header describes a few numbers */
 
-static int fail(char *err, size_t err_bytes, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
-
+__attribute__((format(printf, 3, 4)))
 static int fail(char *err, size_t err_bytes, const char *format, ...)
 {
 	va_list args;

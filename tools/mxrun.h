@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * mxrun: what its files share.
+ */
+#ifndef MXRUN_H
+#define MXRUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mxrt.h"
+
+/* Exit codes, see --help */
+#define EXIT_JOB	1
+#define EXIT_USAGE	2
+#define EXIT_INPUT	3
+#define EXIT_OUTPUT	4
+
+struct options {
+	const char *image;
+	const char **texts;
+	size_t nr_texts;
+	const char *ids;
+	const char *out;
+	const char *entry;
+	const char *device;
+	const char *isa;
+	uint32_t threads;
+	uint32_t timeout_ms;
+	size_t batch;
+	unsigned int repeat;
+	bool counters;
+	bool info;
+};
+
+#ifndef __printf
+#define __printf(text, first) __attribute__((format(printf, text, first)))
+#endif
+
+/* One line on stderr: "mxrun: ...", and end with this exit code. */
+__printf(2, 3) _Noreturn void die(int code, const char *format, ...);
+
+/* Reads the command line; ends the program after --help or bad options. */
+void parse_options(int argc, char **argv, struct options *options);
+
+/**
+ * struct batch - token ids and what the model made of them
+ * @rows:	sequences
+ * @cols:	ids per sequence
+ * @ids:	[rows, cols]
+ */
+struct batch {
+	size_t rows;
+	size_t cols;
+	int32_t *ids;
+};
+
+/* --info */
+void print_image(const struct mxrt_image *image);
+/* Tokens and result of a text; @values are those of its one sequence. */
+void print_text(const struct mxrt_image *image, const char *text, const int32_t *ids,
+		size_t nr_ids, const struct mxrt_entry_info *entry, const float *values);
+/* Counters that moved from @before to @after */
+void print_counters(const struct mxrt_value *before, const struct mxrt_value *after, size_t count);
+/* Times of several runs */
+void print_times(double *seconds, unsigned int count, size_t sequences, uint64_t cycles,
+		 uint32_t clock_khz);
+
+#endif /* MXRUN_H */

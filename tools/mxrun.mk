@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# mxrun: runs a model image on text or token ids.
+
+BINS += $(B)/bin/mxrun
+
+MXRUN_SRCS := tools/mxrun.c tools/mxrun_options.c tools/mxrun_print.c tools/npy.c
+
+$(B)/bin/mxrun: $(MXRUN_SRCS) tools/mxrun.h tools/npy.h libmxrt/mxrt.h $(B)/lib/libmxrt.a \
+		tools/mxrun.mk
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D_GNU_SOURCE -Ilibmxrt -Itools $(LDFLAGS) -o $@ $(MXRUN_SRCS) \
+		$(B)/lib/libmxrt.a $(MXRT_LIBS) -lm

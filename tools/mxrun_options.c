@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Command line of mxrun.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxrun.h"
+
+static const char help[] =
+"usage: mxrun IMAGE --text TEXT [--text TEXT ...] [--out OUT.npy]\n"
+"       mxrun IMAGE --ids IDS.npy --out OUT.npy\n"
+"       mxrun IMAGE --info\n"
+"Runs a model image (.mxw, made by mxmap) on an MX1 accelerator.\n"
+"\n"
+"  -t, --text TEXT     embed a text with the image's tokenizer; prints its tokens\n"
+"                      and its embedding. A text too long for the model is cut.\n"
+"  -i, --ids FILE      int32 [n, T] token ids in C order, 0 is padding\n"
+"  -o, --out FILE      float32 result: [n, T, H], or [n, H] for one per sequence;\n"
+"                      - is the standard output. Replaced only if all went well.\n"
+"  -e, --entry NAME    program of the model; default: sentence for --text, tokens\n"
+"                      for --ids\n"
+"  -d, --device NAME   /dev/mxaccel0, a PCI address, or a chip model in this process:\n"
+"                      sim:mx1[,threads=N][,isa=NAME][,seed=N], sim:/path/chip.ini;\n"
+"                      default: the first /dev/mxaccelN\n"
+"      --threads N     sim: worker threads, default one per CPU\n"
+"      --isa NAME      sim: auto, portable, avx2 or avx512; the results are the same\n"
+"      --batch N       sequences per job; default: about 8192 tokens\n"
+"      --timeout MS    give a job up after it; default: the driver's, sim: never\n"
+"      --counters      print what the chip counted for this\n"
+"      --repeat N      run it N times and print the times\n"
+"      --info, --list  describe the image; needs no device\n"
+"      --version, --help\n"
+"\n"
+"Exit codes: 0 done; 1 the device is missing, or refused or failed the job; 2 bad\n"
+"options; 3 bad input (image, text or ids); 4 the result could not be written.\n";
+
+enum {
+	OPT_THREADS = 256,
+	OPT_ISA,
+	OPT_BATCH,
+	OPT_TIMEOUT,
+	OPT_COUNTERS,
+	OPT_REPEAT,
+	OPT_INFO,
+	OPT_VERSION,
+};
+
+static const struct option long_options[] = {
+	{ "text", required_argument, NULL, 't' },
+	{ "ids", required_argument, NULL, 'i' },
+	{ "out", required_argument, NULL, 'o' },
+	{ "entry", required_argument, NULL, 'e' },
+	{ "device", required_argument, NULL, 'd' },
+	{ "threads", required_argument, NULL, OPT_THREADS },
+	{ "isa", required_argument, NULL, OPT_ISA },
+	{ "batch", required_argument, NULL, OPT_BATCH },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "counters", no_argument, NULL, OPT_COUNTERS },
+	{ "repeat", required_argument, NULL, OPT_REPEAT },
+	{ "info", no_argument, NULL, OPT_INFO },
+	{ "list", no_argument, NULL, OPT_INFO },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "help", no_argument, NULL, 'h' },
+	{ }
+};
+
+static uint32_t parse_number(const char *option, const char *text, uint32_t max)
+{
+	unsigned long long value;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno || *end || text[0] < '0' || text[0] > '9' || !value || value > max)
+		die(EXIT_USAGE, "--%s %s: must be a number from 1 to %u", option, text, max);
+	return value;
+}
+
+static void add_text(struct options *options, const char *text)
+{
+	const char **grown;
+
+	grown = realloc(options->texts, (options->nr_texts + 1) * sizeof(*grown));
+	if (!grown)
+		die(EXIT_INPUT, "no memory for %zu texts", options->nr_texts + 1);
+	grown[options->nr_texts++] = text;
+	options->texts = grown;
+}
+
+static void take_option(struct options *options, int option)
+{
+	switch (option) {
+	case 't':
+		add_text(options, optarg);
+		break;
+	case 'i':
+		options->ids = optarg;
+		break;
+	case 'o':
+		options->out = optarg;
+		break;
+	case 'e':
+		options->entry = optarg;
+		break;
+	case 'd':
+		options->device = optarg;
+		break;
+	case OPT_THREADS:
+		options->threads = parse_number("threads", optarg, 64);
+		break;
+	case OPT_ISA:
+		options->isa = optarg;
+		break;
+	case OPT_BATCH:
+		options->batch = parse_number("batch", optarg, UINT32_MAX);
+		break;
+	case OPT_TIMEOUT:
+		options->timeout_ms = parse_number("timeout", optarg, UINT32_MAX);
+		break;
+	case OPT_COUNTERS:
+		options->counters = true;
+		break;
+	case OPT_REPEAT:
+		options->repeat = parse_number("repeat", optarg, 1000000);
+		break;
+	case OPT_INFO:
+		options->info = true;
+		break;
+	case OPT_VERSION:
+		printf("mxrun, libmxrt %u.%u.%u\n", mxrt_version() >> 16, mxrt_version() >> 8 & 0xff,
+		       mxrt_version() & 0xff);
+		exit(EXIT_SUCCESS);
+	case 'h':
+		fputs(help, stdout);
+		exit(EXIT_SUCCESS);
+	default:
+		fputs("mxrun: try mxrun --help\n", stderr);	/* getopt said what is wrong */
+		exit(EXIT_USAGE);
+	}
+}
+
+void parse_options(int argc, char **argv, struct options *options)
+{
+	int option;
+
+	*options = (struct options){ .repeat = 1 };
+	while ((option = getopt_long(argc, argv, "t:i:o:e:d:h", long_options, NULL)) != -1)
+		take_option(options, option);
+	if (optind == argc)
+		die(EXIT_USAGE, "no image named; try mxrun --help");
+	if (optind + 1 < argc)
+		die(EXIT_USAGE, "one image at a time, not %s and %s", argv[optind],
+		    argv[optind + 1]);
+	options->image = argv[optind];
+	if (options->info)
+		return;
+	if (!options->ids && !options->nr_texts)
+		die(EXIT_USAGE, "nothing to run: give --text or --ids (or --info)");
+	if (options->ids && options->nr_texts)
+		die(EXIT_USAGE, "--text and --ids exclude each other");
+	if (options->ids && !options->out)
+		die(EXIT_USAGE, "--ids needs --out FILE for the result");
+	if (!options->entry)
+		options->entry = options->ids ? "tokens" : "sentence";
+}
