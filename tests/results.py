@@ -5,28 +5,42 @@ import os
 
 
 def pytest_configure(config):
-    config.results = open(int(os.environ["MX_RESULTS_FD"]), "w", buffering=1)
-    config.pluginmanager.register(Results(config.results))
+    output = open(int(os.environ["MX_RESULTS_FD"]), "w", buffering=1, encoding="utf-8")
+    config.pluginmanager.register(Results(output))
 
 
 class Results:
+    """A test has three phases; it passes by its call, and fails by any of them."""
+
     def __init__(self, output):
         self.output = output
+        self.failed_in, self.skipped, self.seconds = None, None, 0.0
 
-    def pytest_collection_modifyitems(self, items):
-        self.output.write(f"1..{len(items)}\n")
+    def line(self, text):
+        self.output.write(" ".join(text.split()) + "\n")
+
+    def pytest_collection_finish(self, session):
+        self.line(f"1..{len(session.items)}")
 
     def pytest_collectreport(self, report):
         if report.failed:
-            self.output.write(f"Bail out! cannot load {report.nodeid}\n")
+            self.line(f"Bail out! cannot load {report.nodeid}")
+
+    def pytest_runtest_logstart(self):
+        self.failed_in, self.skipped, self.seconds = None, None, 0.0
 
     def pytest_runtest_logreport(self, report):
-        """A test has three phases; it passes by its call, and fails by any of them."""
-        if report.failed:
-            where = "" if report.when == "call" else f" ({report.when})"
-            self.output.write(f"not ok - {report.nodeid}{where}\n")
-        elif report.skipped:
-            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
-            self.output.write(f"ok - {report.nodeid} # SKIP {reason}\n".replace("\n", " ").strip() + "\n")
-        elif report.when == "call":
-            self.output.write(f"ok - {report.nodeid} ({report.duration:.1f} s)\n")
+        self.seconds += report.duration
+        if report.failed and not self.failed_in:
+            self.failed_in = report.when
+        if report.skipped:
+            self.skipped = report.longrepr[2] if isinstance(report.longrepr, tuple) else "skipped"
+
+    def pytest_runtest_logfinish(self, nodeid):
+        if self.failed_in:
+            where = "" if self.failed_in == "call" else f" (in its {self.failed_in})"
+            self.line(f"not ok - {nodeid}{where}")
+        elif self.skipped:
+            self.line(f"ok - {nodeid} # SKIP {self.skipped}")
+        else:
+            self.line(f"ok - {nodeid} ({self.seconds:.1f} s)")
