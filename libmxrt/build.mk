@@ -45,7 +45,7 @@ $(B)/lib/pkgconfig/mxrt.pc: libmxrt/mxrt.pc.in libmxrt/mxrt.h
 # ---- tests
 
 MXRT_TEST_DEPS := tests/unit/mini_image.c tests/unit/mini_image.h libmxrt/build.mk
-UNIT_TESTS += $(B)/tests/test_image $(B)/tests/test_runtime
+UNIT_TESTS += $(B)/tests/test_image $(B)/tests/test_runtime $(B)/tests/test_abi
 
 # The image reader faces files from anywhere: its test runs it under the sanitizers.
 MXRT_READER := $(addprefix libmxrt/,image.c describe.c error.c sized.c) \
@@ -57,10 +57,17 @@ $(B)/tests/test_image: tests/unit/test_image.c $(MXRT_READER) $(MXRT_TEST_DEPS) 
 		-fno-sanitize-recover=all -o $@ tests/unit/test_image.c tests/unit/mini_image.c \
 		$(MXRT_READER) -lcmocka -lcrypto -lutf8proc -lpthread
 
-$(B)/tests/test_runtime: tests/unit/test_runtime.c $(MXRT_TEST_DEPS) $(B)/lib/libmxrt.a \
+# With the shared library, so that only public symbols can be used.
+$(B)/tests/test_runtime: tests/unit/test_runtime.c $(MXRT_TEST_DEPS) $(B)/lib/libmxrt.so \
 		libmxrt/mxrt.h $(wildcard uapi/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(MXRT_CPPFLAGS) -Itests/unit $(LDFLAGS) -o $@ tests/unit/test_runtime.c \
-		tests/unit/mini_image.c $(B)/lib/libmxrt.a -lcmocka $(MXRT_LIBS)
+		tests/unit/mini_image.c qemu-device/chip/digest.c -L$(B)/lib -lmxrt \
+		-Wl,-rpath,'$$ORIGIN/../lib' -lcmocka -lcrypto -lm -lpthread
+
+$(B)/tests/test_abi: tests/unit/test_abi.sh $(B)/lib/libmxrt.so $(B)/lib/libmxrt.a \
+		$(B)/lib/pkgconfig/mxrt.pc
+	@mkdir -p $(@D)
+	install -m 755 $< $@
 
 -include $(MXRT_OBJS:.o=.d)

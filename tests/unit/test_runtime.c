@@ -1,0 +1,712 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The runtime as a program sees it, on chips in this process ("sim:").
+ * Linked with the shared library, so that only public calls can be used.
+ */
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "mini_image.h"
+#include "mxrt.h"
+#include "sample_model.h"
+
+#define W SAMPLE_WIDTH
+#define T SAMPLE_TOKENS
+#define MAX_COUNTERS 64
+
+static struct mini_image mini;
+static struct mxrt_image *image;
+
+static int setup(void **state)
+{
+	(void)state;
+	mini = mini_image_make(0, 0);
+	return mxrt_image_open_memory(mini.data, mini.bytes, MXRT_IMAGE_VERIFY, &image);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	mxrt_image_close(image);
+	mini_image_free(&mini);
+	return 0;
+}
+
+static void must(int err)
+{
+	if (err)
+		fail_msg("%d: %s", err, mxrt_last_error());
+}
+
+static void said(int got, int err, const char *words)
+{
+	if (got != err || !strstr(mxrt_last_error(), words))
+		fail_msg("expected %d with \"%s\", got %d: %s", err, words, got, mxrt_last_error());
+}
+
+static struct mxrt_device *open_sim(const char *name)
+{
+	struct mxrt_device *dev;
+
+	must(mxrt_open(name, NULL, &dev));
+	return dev;
+}
+
+static struct mxrt_model *load(struct mxrt_device *dev)
+{
+	struct mxrt_model *model;
+
+	must(mxrt_load(dev, image, NULL, &model));
+	return model;
+}
+
+static int infer(struct mxrt_model *model, const char *entry, const int32_t *ids, size_t nr_seq,
+		 size_t tokens, float *out, size_t out_bytes, struct mxrt_result *result)
+{
+	struct mxrt_infer_params params = {
+		.size = sizeof(params), .entry = entry, .nr_seq = nr_seq, .tokens = tokens,
+		.ids = ids, .out = out, .out_bytes = out_bytes,
+	};
+
+	return mxrt_infer(model, &params, result);
+}
+
+static uint64_t counter(struct mxrt_device *dev, unsigned int scope,
+			const struct mxrt_model *model, const char *name)
+{
+	struct mxrt_value list[MAX_COUNTERS];
+	size_t count = MAX_COUNTERS, i;
+
+	must(mxrt_counters(dev, scope, model, list, &count));
+	for (i = 0; i < count; i++)
+		if (!strcmp(list[i].name, name))
+			return list[i].value;
+	fail_msg("no counter %s", name);
+	return 0;
+}
+
+/* What entry "sentence" is: the mean of the ids' table rows, with length 1. */
+static void reference(const int32_t *ids, size_t tokens, double *out)
+{
+	struct sample_section *model = mini_image_data(&mini, MXACCEL_SEC_MODEL);
+	const int8_t *table = (const int8_t *)mini_image_data(&mini, MXACCEL_SEC_PARAMS) +
+			      model->op[OP_S_EMBED].w_off;
+	double norm = 0;
+	size_t t, c;
+
+	for (c = 0; c < W; c++) {
+		out[c] = 0;
+		for (t = 0; t < tokens; t++)
+			if (ids[t])
+				out[c] += table[ids[t] * MXACCEL_TABLE_STRIDE(W) + c];
+		norm += out[c] * out[c];
+	}
+	for (c = 0; c < W; c++)
+		out[c] /= sqrt(norm);
+}
+
+static const int32_t batch[4][T] = {
+	{ 2, 4, 5, 6, 9, 7, 3, 0 },
+	{ 2, 8, 3, 0, 0, 0, 0, 0 },
+	{ 1, 0, 9, 9, 9, 9, 9, 9 },
+	{ 7, 0, 0, 0, 0, 0, 0, 0 },
+};
+static const size_t lengths[4] = { 7, 3, 8, 1 };
+
+static void test_open(void **state)
+{
+	struct mxrt_open_params params = { .size = sizeof(params), .threads = 1 };
+	struct mxrt_device *dev;
+
+	(void)state;
+	said(mxrt_open("sim:", NULL, &dev), -EINVAL, "no chip named");
+	said(mxrt_open("sim:no-such-chip", NULL, &dev), -ENOENT, "no-such-chip.ini");
+	said(mxrt_open("sim:/no/such/file.ini", NULL, &dev), -ENOENT, "/no/such/file.ini");
+	said(mxrt_open("sim:tiny,threads=x", NULL, &dev), -EINVAL, "threads=x");
+	said(mxrt_open("sim:tiny,threads=65", NULL, &dev), -EINVAL, "threads=65");
+	said(mxrt_open("sim:tiny,threads", NULL, &dev), -EINVAL, "unknown option \"threads\"");
+	said(mxrt_open("sim:tiny,isa=mmx", NULL, &dev), -EINVAL, "isa=mmx");
+	said(mxrt_open("sim:tiny,colour=blue", NULL, &dev), -EINVAL, "\"colour\"");
+	said(mxrt_open("tiny", NULL, &dev), -EINVAL, "sim:mx1");
+	said(mxrt_open("/dev/no-such-device", NULL, &dev), -ENOENT, "/dev/no-such-device");
+	said(mxrt_open("/dev/null", NULL, &dev), -EINVAL, "no mxaccel device");
+	said(mxrt_open("ffff:ff:1f.7", NULL, &dev), -ENOENT, "ffff:ff:1f.7");
+	said(mxrt_open("/dev/null", &params, &dev), -EINVAL, "\"sim:\"");
+	said(mxrt_open("sim:tiny", NULL, NULL), -EINVAL, "");
+	params.flags = 1;
+	said(mxrt_open("sim:tiny", &params, &dev), -EINVAL, "flags 0x1");
+	params.flags = 0;
+	params.size = 3;
+	said(mxrt_open("sim:tiny", &params, &dev), -EINVAL, "sizeof");
+	params.size = sizeof(params);
+	params.isa = "sse";
+	said(mxrt_open("sim:tiny", &params, &dev), -EINVAL, "isa=sse");
+	if (access("/dev/mxaccel0", F_OK))
+		said(mxrt_open(NULL, NULL, &dev), -ENOENT, "\"sim:mx1\"");
+}
+
+static void test_sizes(void **state)
+{
+	struct {
+		struct mxrt_open_params params;
+		uint32_t more[2];
+	} newer = { .params.size = sizeof(newer), .params.threads = 1 };
+	struct mxrt_device *dev;
+
+	(void)state;
+	must(mxrt_open("sim:tiny", &newer.params, &dev));
+	mxrt_close(dev);
+	newer.more[1] = 7;
+	said(mxrt_open("sim:tiny", &newer.params, &dev), -E2BIG, "does not know");
+	newer.params.size = 8;
+	must(mxrt_open("sim:tiny", &newer.params, &dev));
+	mxrt_close(dev);
+}
+
+static void test_chip_dir(void **state)
+{
+	char dir[] = "/tmp/test_runtime.XXXXXX", path[64];
+	struct mxrt_device *dev;
+	FILE *file;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	setenv("MXACCEL_CHIP_DIR", dir, 1);
+	said(mxrt_open("sim:tiny", NULL, &dev), -ENOENT, dir);
+	snprintf(path, sizeof(path), "%s/tiny.ini", dir);
+	file = fopen(path, "w");
+	fputs("[chip]\nnonsense = 3\n", file);
+	fclose(file);
+	said(mxrt_open("sim:tiny", NULL, &dev), -EINVAL, "nonsense");
+	unlink(path);
+	rmdir(dir);
+	unsetenv("MXACCEL_CHIP_DIR");
+	mxrt_close(open_sim("sim:tiny"));
+}
+
+static void test_query(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny,seed=77,isa=portable,threads=1");
+	struct mxrt_device_info info = { .size = sizeof(info) };
+	struct mxrt_value values[MAX_COUNTERS];
+	size_t count = MAX_COUNTERS, i;
+
+	(void)state;
+	must(mxrt_query(dev, &info));
+	assert_int_equal(info.platform, MXRT_PLATFORM_SIM);
+	assert_string_equal(info.backend, "sim");
+	assert_string_equal(info.chip, "tiny");
+	assert_string_equal(info.isa, "portable");
+	assert_int_equal(info.serial, 77);
+	assert_int_equal(info.capacity_bytes, 2 * 1024 * 1024 / 2);
+	assert_int_equal(info.max_io_bytes, 4194304);
+	assert_int_equal(info.nr_models, 0);
+	assert_int_equal(info.max_models, 4);
+	assert_int_equal(info.clock_khz, 1000000);
+	must(mxrt_chip_values(dev, values, &count));
+	assert_int_equal(count, MXACCEL_CHIP_NR);
+	assert_string_equal(values[0].name, "capacity_bytes");
+	assert_int_equal(values[0].value, info.capacity_bytes);
+	count = 0;
+	must(mxrt_counters(dev, MXRT_SCOPE_DEVICE, NULL, NULL, &count));
+	assert_int_equal(count, MXACCEL_CTR_NR);
+	must(mxrt_counters(dev, MXRT_SCOPE_DEVICE, NULL, values, &count));
+	for (i = 0; i < count; i++)
+		assert_int_equal(values[i].value, 0);
+	said(mxrt_counters(dev, MXRT_SCOPE_MODEL, NULL, values, &count), -EINVAL, "without a model");
+	mxrt_close(dev);
+}
+
+static void test_load(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny");
+	struct mxrt_load_params resident = { .size = sizeof(resident), .flags = MXRT_LOAD_RESIDENT };
+	struct mxrt_model_info info = { .size = sizeof(info) };
+	struct mxrt_model *first, *second;
+	struct mxrt_resident list[4];
+	uint64_t writes;
+	size_t count;
+
+	(void)state;
+	said(mxrt_load(dev, image, &resident, &first), -ENOENT, "not resident");
+	first = load(dev);
+	must(mxrt_model_info(first, &info));
+	assert_int_equal(info.programmed, 1);
+	assert_int_equal(info.vocab, SAMPLE_VOCAB);
+	assert_int_equal(info.max_tokens, T);
+	assert_string_equal(info.name, "sample");
+	assert_memory_equal(info.content, mini_image_header(&mini)->content, 32);
+	writes = counter(dev, MXRT_SCOPE_DEVICE, NULL, "cell_writes");
+	assert_true(writes > 0);
+	second = load(dev);		/* shared */
+	must(mxrt_model_info(second, &info));
+	assert_int_equal(info.programmed, 0);
+	mxrt_unload(first);
+	count = 4;
+	must(mxrt_models(dev, list, &count));
+	assert_int_equal(count, 1);
+	assert_string_equal(list[0].name, "sample");
+	assert_int_equal(list[0].id, info.id);
+	assert_memory_equal(list[0].content, info.content, 32);
+	said(mxrt_model_delete(dev, list[0].id), -EBUSY, "in use");
+	mxrt_unload(second);
+	must(mxrt_load(dev, image, &resident, &first));		/* outlives its use */
+	assert_int_equal(counter(dev, MXRT_SCOPE_DEVICE, NULL, "cell_writes"), writes);
+	mxrt_unload(first);
+	must(mxrt_model_delete(dev, list[0].id));
+	said(mxrt_model_delete(dev, list[0].id), -ENOENT, "no such model");
+	must(mxrt_models(dev, list, &count));
+	assert_int_equal(count, 0);
+	mxrt_unload(NULL);
+	mxrt_close(dev);
+	mxrt_close(NULL);
+}
+
+/* What cannot be loaded leaves nothing behind, and what comes next works. */
+static void test_load_refused(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny");
+	struct mini_image other = mini_image_make(1, 0);
+	struct sample_section *section;
+	struct mxrt_resident list[4];
+	struct mxrt_image *bad;
+	struct mxrt_model *model;
+	size_t count = 4;
+
+	(void)state;
+	((uint8_t *)mini_image_data(&other, MXACCEL_SEC_PARAMS))[64] ^= 4;
+	must(mxrt_image_open_memory(other.data, other.bytes, 0, &bad));
+	said(mxrt_load(dev, bad, NULL, &model), -EBADMSG, "damaged");
+	mxrt_image_close(bad);
+
+	section = mini_image_data(&other, MXACCEL_SEC_MODEL);
+	section->op[OP_S_POOL].k = W + 1;	/* leaves its region */
+	mini_image_seal(&other);
+	must(mxrt_image_open_memory(other.data, other.bytes, 0, &bad));
+	said(mxrt_load(dev, bad, NULL, &model), -EINVAL, "malformed");
+	mxrt_image_close(bad);
+	mini_image_free(&other);
+
+	other = mini_image_make(2, 4 << 20);
+	must(mxrt_image_open_memory(other.data, other.bytes, 0, &bad));
+	said(mxrt_load(dev, bad, NULL, &model), -EFBIG, "does not fit");
+	mxrt_image_close(bad);
+	mini_image_free(&other);
+
+	must(mxrt_models(dev, list, &count));
+	assert_int_equal(count, 0);
+	mxrt_unload(load(dev));
+	mxrt_close(dev);
+}
+
+/* More models than there is room for: capacity 1 MiB, each 400 KiB. */
+static void test_full(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny");
+	struct mxrt_model *models[3] = { NULL };
+	struct mxrt_image *images[3];
+	struct mini_image minis[3];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		minis[i] = mini_image_make(i, 400 << 10);
+		must(mxrt_image_open_memory(minis[i].data, minis[i].bytes, 0, &images[i]));
+	}
+	must(mxrt_load(dev, images[0], NULL, &models[0]));
+	must(mxrt_load(dev, images[1], NULL, &models[1]));
+	said(mxrt_load(dev, images[2], NULL, &models[2]), -ENOSPC, "no room");
+	mxrt_unload(models[0]);
+	said(mxrt_load(dev, images[2], NULL, &models[2]), -ENOSPC, "delete a resident model");
+	must(mxrt_model_delete(dev, 0));
+	must(mxrt_load(dev, images[2], NULL, &models[2]));
+	mxrt_close(dev);		/* the models keep it */
+	mxrt_unload(models[1]);
+	mxrt_unload(models[2]);
+	for (i = 0; i < 3; i++) {
+		mxrt_image_close(images[i]);
+		mini_image_free(&minis[i]);
+	}
+}
+
+static void test_infer(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny");
+	struct mxrt_model *model = load(dev);
+	struct mxrt_result result = { .size = sizeof(result) };
+	float sentence[4][W], tokens[4][T][W], alone[T][W];
+	uint64_t before = counter(dev, MXRT_SCOPE_DEVICE, NULL, "dma_read_bytes");
+	double expected[W];
+	size_t s, t, c;
+
+	(void)state;
+	must(infer(model, "sentence", batch[0], 4, T, sentence[0], sizeof(sentence), &result));
+	assert_int_equal(result.jobs, 1);
+	assert_int_equal(result.status, 0);
+	assert_int_equal(result.out_bytes, sizeof(sentence));
+	assert_true(result.cycles > 0);
+	assert_true(result.host_ns > 0);
+	assert_int_equal(counter(dev, MXRT_SCOPE_HANDLE, NULL, "dma_read_bytes") - before,
+			 sizeof(batch));
+	assert_int_equal(counter(dev, MXRT_SCOPE_HANDLE, NULL, "dma_write_bytes"),
+			 sizeof(sentence));
+	assert_int_equal(counter(dev, MXRT_SCOPE_MODEL, model, "sequences"), 4);
+	assert_int_equal(counter(dev, MXRT_SCOPE_MODEL, model, "tokens"), 7 + 3 + 8 + 1);
+	assert_int_equal(counter(dev, MXRT_SCOPE_MODEL, model, "cycles"), result.cycles);
+	for (s = 0; s < 4; s++) {
+		reference(batch[s], T, expected);
+		for (c = 0; c < W; c++)
+			assert_true(fabs(sentence[s][c] - expected[c]) < 1e-5);
+	}
+	must(infer(model, "tokens", batch[0], 4, T, tokens[0][0], sizeof(tokens), NULL));
+	for (s = 0; s < 4; s++) {
+		/* Alone and without padding: the same bits */
+		must(infer(model, "tokens", batch[s], 1, lengths[s], alone[0], sizeof(alone), NULL));
+		assert_memory_equal(alone, tokens[s], lengths[s] * sizeof(alone[0]));
+		for (t = lengths[s]; t < T; t++)
+			for (c = 0; c < W; c++)
+				assert_true(tokens[s][t][c] == 0);
+	}
+	mxrt_unload(model);
+	mxrt_close(dev);
+}
+
+/* Any alignment of host memory; entries by index, too. */
+static void test_infer_unaligned(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny");
+	struct mxrt_model *model = load(dev);
+	uint8_t ids[sizeof(batch) + 3], out[4 * W * sizeof(float) + 4];
+	struct mxrt_infer_params params = {
+		.size = sizeof(params), .entry_index = 1, .nr_seq = 4, .tokens = T,
+		.ids = ids + 3, .out = out + 1, .out_bytes = sizeof(out) - 4,
+	};
+	float aligned[4][W];
+
+	(void)state;
+	must(infer(model, "sentence", batch[0], 4, T, aligned[0], sizeof(aligned), NULL));
+	memcpy(ids + 3, batch, sizeof(batch));
+	memset(out, 0x55, sizeof(out));
+	must(mxrt_infer(model, &params, NULL));
+	assert_memory_equal(out + 1, aligned, sizeof(aligned));
+	assert_int_equal(out[0], 0x55);
+	assert_int_equal(out[sizeof(out) - 1], 0x55);
+	mxrt_unload(model);
+	mxrt_close(dev);
+}
+
+static void test_infer_refused(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny");
+	struct mxrt_model *model = load(dev);
+	struct mxrt_result result = { .size = sizeof(result) };
+	float good[4][W], out[4][W];
+	int32_t ids[4][T];
+
+	(void)state;
+	must(infer(model, "sentence", batch[0], 4, T, good[0], sizeof(good), NULL));
+	memcpy(ids, batch, sizeof(ids));
+	ids[2][4] = SAMPLE_VOCAB;
+	said(infer(model, "sentence", ids[0], 4, T, out[0], sizeof(out), &result), -EDOM,
+	     "token id 10 (sequence 2, position 4)");
+	assert_int_equal(result.status, MXACCEL_ST_INPUT_TOKEN);
+	assert_string_equal(mxrt_strerror(result.status), "token id outside the model's vocabulary");
+	ids[2][4] = -5;
+	said(infer(model, "sentence", ids[0], 4, T, out[0], sizeof(out), NULL), -EDOM,
+	     "token id -5 (sequence 2, position 4)");
+	ids[2][4] = 1;
+	memset(ids[3], 0, sizeof(ids[3]));
+	said(infer(model, "sentence", ids[0], 4, T, out[0], sizeof(out), NULL), -ENODATA,
+	     "sequence 3 has no tokens");
+	said(infer(model, "sentence", ids[0], 1, 0, out[0], sizeof(out), NULL), -ENODATA,
+	     "no tokens");
+	said(infer(model, "sentence", ids[0], 0, T, out[0], sizeof(out), NULL), -EINVAL,
+	     "0 sequences");
+	said(infer(model, "sentence", ids[0], 1, T + 1, out[0], sizeof(out), NULL), -E2BIG,
+	     "9 tokens per sequence, model sample takes at most 8");
+	said(infer(model, "sentence", ids[0], 4, T, out[0], sizeof(out) - 1, NULL), -ENOBUFS,
+	     "takes 128 bytes, there is room for 127");
+	said(infer(model, "nothing", ids[0], 4, T, out[0], sizeof(out), NULL), -ENOENT,
+	     "\"tokens\", \"sentence\"");
+	said(infer(model, "sentence", NULL, 4, T, out[0], sizeof(out), NULL), -EINVAL, "no ids");
+	said(infer(model, "sentence", ids[0], SIZE_MAX / 4, T, out[0], SIZE_MAX, NULL), -EOVERFLOW,
+	     "larger than memory");
+	said(mxrt_infer(model, NULL, NULL), -EINVAL, "");
+	said(mxrt_infer(NULL, NULL, NULL), -EINVAL, "no model");
+	must(infer(model, "sentence", batch[0], 4, T, out[0], sizeof(out), NULL));
+	assert_memory_equal(out, good, sizeof(good));
+	mxrt_unload(model);
+	mxrt_close(dev);
+}
+
+/* A batch beyond max_io_bytes runs as several jobs, with the same result. */
+static void test_infer_split(void **state)
+{
+	enum { MANY = 40000 };		/* 10 MiB for their tokens; tiny takes 4 MiB a job */
+	struct mxrt_device *dev = open_sim("sim:tiny");
+	struct mxrt_model *model = load(dev);
+	struct mxrt_result result = { .size = sizeof(result) };
+	struct mxrt_infer_params params = { .size = sizeof(params), .timeout_ms = 1 };
+	int32_t *ids = malloc(MANY * sizeof(batch[0]));
+	float (*out)[W] = malloc(MANY * sizeof(*out));
+	float four[4][W];
+	size_t i;
+
+	(void)state;
+	must(infer(model, "sentence", batch[0], 4, T, four[0], sizeof(four), NULL));
+	for (i = 0; i < MANY; i++)
+		memcpy(ids + i * T, batch[i % 4], sizeof(batch[0]));
+	must(infer(model, "sentence", ids, MANY, T, out[0], MANY * sizeof(*out), &result));
+	assert_int_equal(result.jobs, 1);
+	for (i = 0; i < MANY; i++)
+		assert_memory_equal(out[i], four[i % 4], sizeof(*out));
+	free(out);
+	out = malloc(MANY * T * sizeof(*out));
+	must(infer(model, "tokens", ids, MANY, T, out[0], MANY * T * sizeof(*out), &result));
+	assert_int_equal(result.jobs, 3);
+	assert_int_equal(counter(dev, MXRT_SCOPE_DEVICE, NULL, "jobs"), 1 + 1 + 3);
+	assert_int_equal(counter(dev, MXRT_SCOPE_DEVICE, NULL, "sequences"), 4 + 2 * MANY);
+	for (i = 4; i < MANY; i++)
+		assert_memory_equal(out[i * T], out[i % 4 * T], T * sizeof(*out));
+	/* The index of a bad id counts from the start of the whole batch. */
+	ids[(MANY - 1) * T + 2] = 99;
+	said(infer(model, "tokens", ids, MANY, T, out[0], MANY * T * sizeof(*out), &result), -EDOM,
+	     "token id 99 (sequence 39999, position 2)");
+	ids[(MANY - 1) * T + 2] = 0;
+	/* Far more than a millisecond's work */
+	params.nr_seq = MANY;
+	params.tokens = T;
+	params.ids = ids;
+	params.out = out;
+	params.out_bytes = MANY * T * sizeof(*out);
+	said(mxrt_infer(model, &params, &result), -ETIMEDOUT, "in time");
+	free(ids);
+	free(out);
+	mxrt_unload(model);
+	mxrt_close(dev);
+}
+
+/* Threads and instruction sets change nothing. */
+static void test_same_bits(void **state)
+{
+	static const char * const names[] = {
+		"sim:tiny,threads=1,isa=portable", "sim:tiny,threads=2,isa=portable",
+		"sim:tiny,threads=1", "sim:tiny,threads=2", "sim:tiny,threads=2,isa=avx2",
+		"sim:tiny,threads=2,isa=avx512",
+	};
+	float first[4][T][W], out[4][T][W];
+	struct mxrt_model *model;
+	struct mxrt_device *dev;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (mxrt_open(names[i], NULL, &dev)) {
+			said(-EINVAL, -EINVAL, "this CPU does not have it");
+			continue;
+		}
+		model = load(dev);
+		must(infer(model, "tokens", batch[0], 4, T, i ? out[0][0] : first[0][0],
+			   sizeof(out), NULL));
+		if (i)
+			assert_memory_equal(out, first, sizeof(first));
+		mxrt_unload(model);
+		mxrt_close(dev);
+	}
+}
+
+struct worker {
+	struct mxrt_model *model;
+	float expected[4][W];
+	size_t number;
+	bool good;
+};
+
+static void *work(void *arg)
+{
+	struct worker *worker = arg;
+	char words[32];
+	float out[4][W];
+	int32_t bad[T] = { 100 + worker->number };
+	size_t i;
+
+	worker->good = true;
+	for (i = 0; i < 200; i++) {
+		if (infer(worker->model, "sentence", batch[0], 4, T, out[0], sizeof(out), NULL) ||
+		    memcmp(out, worker->expected, sizeof(out)))
+			worker->good = false;
+		/* Each thread has a last error of its own. */
+		snprintf(words, sizeof(words), "token id %d ", bad[0]);
+		if (infer(worker->model, "sentence", bad, 1, T, out[0], sizeof(out), NULL) != -EDOM ||
+		    !strstr(mxrt_last_error(), words))
+			worker->good = false;
+	}
+	return NULL;
+}
+
+static void test_threads(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny,threads=2");
+	struct mxrt_model *model = load(dev);
+	struct worker workers[4];
+	pthread_t threads[4];
+	size_t i;
+
+	(void)state;
+	workers[0].model = model;
+	must(infer(model, "sentence", batch[0], 4, T, workers[0].expected[0],
+		   sizeof(workers[0].expected), NULL));
+	for (i = 0; i < 4; i++) {
+		workers[i] = workers[0];
+		workers[i].number = i;
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+	}
+	for (i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		assert_true(workers[i].good);
+	}
+	mxrt_unload(model);
+	mxrt_close(dev);
+}
+
+static void test_queue(void **state)
+{
+	struct mxrt_device *dev = open_sim("sim:tiny"), *stranger = open_sim("sim:tiny");
+	struct mxrt_queue_params depth = { .size = sizeof(depth), .depth = 3 };
+	struct mxrt_model *model = load(dev), *foreign = load(stranger);
+	struct mxrt_buffer *in, *out, *wrapped;
+	struct mxrt_queue *queue, *second;
+	struct mxrt_completion done[4];
+	float results[3][W], expected[3][W];
+	uint64_t ids[3];
+	struct pollfd fd = { .events = POLLIN };
+	size_t i;
+
+	(void)state;
+	must(mxrt_queue_create(dev, &depth, &queue));
+	said(mxrt_queue_create(dev, NULL, &second), -EBUSY, "has a queue already");
+	must(mxrt_buf_alloc(dev, sizeof(batch), MXRT_BUF_READ, &in));
+	must(mxrt_buf_alloc(dev, 3 * W * sizeof(float), MXRT_BUF_WRITE, &out));
+	must(mxrt_buf_wrap(dev, results, sizeof(results), MXRT_BUF_WRITE, &wrapped));
+	said(mxrt_buf_wrap(dev, (char *)results + 1, 8, MXRT_BUF_WRITE, &wrapped), -EINVAL,
+	     "aligned");
+	said(mxrt_buf_alloc(dev, 0, MXRT_BUF_READ, &wrapped), -EINVAL, "0 bytes");
+	said(mxrt_buf_alloc(dev, 8, 4, &wrapped), -EINVAL, "0x4");
+	memcpy(mxrt_buf_ptr(in), batch, sizeof(batch));
+	fd.fd = mxrt_queue_fd(queue);
+	assert_int_equal(poll(&fd, 1, 0), 0);
+	said(mxrt_reap(queue, done, 4, 0), -ENODATA, "nothing is in flight");
+
+	struct mxrt_job job = {
+		.size = sizeof(job), .model = model, .entry = 1, .nr_seq = 1, .tokens = T,
+		.in = in, .out = out,
+	};
+
+	for (i = 0; i < 3; i++) {
+		job.user_data = 100 + i;
+		job.in_offset = i * sizeof(batch[0]);
+		job.out_offset = i * sizeof(results[0]);
+		job.out = i == 2 ? wrapped : out;
+		must(mxrt_submit(queue, &job, &ids[i]));
+	}
+	said(mxrt_submit(queue, &job, NULL), -EAGAIN, "reap first");
+	must(mxrt_cancel(queue, ids[1]));
+	said(mxrt_cancel(queue, 12345), -ENOENT, "12345");
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(poll(&fd, 1, 0), 1);
+		assert_int_equal(mxrt_reap(queue, done, 4, -1), 1);
+		assert_int_equal(done[0].user_data, 100 + i);
+		assert_int_equal(done[0].id, ids[i]);
+		assert_int_equal(done[0].error, i == 1 ? -ECANCELED : 0);
+		if (i != 1)
+			assert_true(done[0].result > 0);
+	}
+	assert_int_equal(poll(&fd, 1, 0), 0);
+	must(infer(model, "sentence", batch[0], 3, T, expected[0], sizeof(expected), NULL));
+	assert_memory_equal(mxrt_buf_ptr(out), expected[0], sizeof(expected[0]));
+	assert_memory_equal(results[2], expected[2], sizeof(expected[2]));
+
+	job.in_offset = 2;
+	said(mxrt_submit(queue, &job, NULL), -EINVAL, "multiple of 4");
+	job.in_offset = 4 * sizeof(batch[0]);
+	said(mxrt_submit(queue, &job, NULL), -EFAULT, "leave a buffer");
+	job.in_offset = -4ULL;
+	said(mxrt_submit(queue, &job, NULL), -EFAULT, "leave a buffer");
+	job.in_offset = 0;
+	job.out = in;
+	said(mxrt_submit(queue, &job, NULL), -EACCES, "not made for that");
+	job.out = out;
+	job.model = foreign;
+	said(mxrt_submit(queue, &job, NULL), -EXDEV, "another device handle");
+	job.model = model;
+	job.entry = 2;
+	said(mxrt_submit(queue, &job, NULL), -ENOENT, "no program entry 2");
+	job.entry = 1;
+	((int32_t *)mxrt_buf_ptr(in))[2] = 77;
+	must(mxrt_submit(queue, &job, NULL));
+	assert_int_equal(mxrt_reap(queue, done, 4, 1000), 1);
+	assert_int_equal(done[0].error, -EDOM);
+	assert_int_equal(done[0].status, MXACCEL_ST_INPUT_TOKEN);
+	assert_int_equal(done[0].result, 2);
+	must(mxrt_submit(queue, &job, NULL));
+	mxrt_queue_destroy(queue);		/* with a job in flight */
+	must(mxrt_queue_create(dev, NULL, &queue));
+	mxrt_close(dev);
+	mxrt_close(stranger);
+	mxrt_queue_destroy(queue);
+	mxrt_queue_destroy(NULL);
+	mxrt_unload(model);
+	mxrt_unload(foreign);
+	mxrt_buf_free(in);
+	mxrt_buf_free(out);
+	mxrt_buf_free(wrapped);
+	mxrt_buf_free(NULL);
+}
+
+static void test_texts(void **state)
+{
+	int status;
+
+	(void)state;
+	assert_int_equal(mxrt_version(), MXRT_VERSION);
+	assert_string_equal(mxrt_strerror(0), "success");
+	for (status = 1; status < MXACCEL_ST_NR; status++)
+		assert_true(strlen(mxrt_strerror(status)) > 5);
+	assert_non_null(strstr(mxrt_strerror(MXACCEL_ST_NR), "does not know"));
+	assert_non_null(strstr(mxrt_strerror(-ENODEV), "open it again"));
+	assert_true(strlen(mxrt_strerror(-EPERM)) > 5);
+	assert_string_equal(mxrt_strerror(-99999), "unknown error");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_chip_dir),
+		cmocka_unit_test(test_query),
+		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_load_refused),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_infer),
+		cmocka_unit_test(test_infer_unaligned),
+		cmocka_unit_test(test_infer_refused),
+		cmocka_unit_test(test_infer_split),
+		cmocka_unit_test(test_same_bits),
+		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_queue),
+	};
+
+	return cmocka_run_group_tests_name("runtime", tests, setup, teardown);
+}
