@@ -47,7 +47,7 @@ static void pci_address(long number, char *address, size_t bytes)
 		return;
 	target[length] = 0;
 	last = strrchr(target, '/');
-	snprintf(address, bytes, "%s", last ? last + 1 : target);
+	snprintf(address, bytes, "%.*s", (int)bytes - 1, last ? last + 1 : target);
 }
 
 /* Numbers of all nodes, ascending, to be freed; *count of them. */

@@ -185,8 +185,8 @@ static int check_job(const struct mxrt_queue *queue, const struct mxrt_job *job,
 int mxrt_submit(struct mxrt_queue *queue, const struct mxrt_job *job, uint64_t *id)
 {
 	struct mxrt_job ours;
-	uint64_t in_bytes, new_id;
-	size_t out_bytes;
+	uint64_t in_bytes = 0, new_id;
+	size_t out_bytes = 0;
 	int err;
 
 	if (!queue || !job)

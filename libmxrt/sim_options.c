@@ -96,7 +96,7 @@ static int read_chip(const char *name, const char *chip_name, struct mx_chip_con
 {
 	const char *dir = getenv("MXACCEL_CHIP_DIR");
 	char path[4096], err_text[256] = "", *text;
-	size_t bytes, length = strlen(chip_name);
+	size_t bytes = 0, length = strlen(chip_name);
 	const char *base = chip_name;
 	char short_name[sizeof(config->name)];
 	bool is_path;

@@ -9,4 +9,4 @@ $(B)/bin/mxrun: $(MXRUN_SRCS) tools/mxrun.h tools/npy.h libmxrt/mxrt.h $(B)/lib/
 		tools/mxrun.mk
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -D_GNU_SOURCE -Ilibmxrt -Itools $(LDFLAGS) -o $@ $(MXRUN_SRCS) \
-		$(B)/lib/libmxrt.a $(MXRT_LIBS) -lm
+		$(B)/lib/libmxrt.a $(MXRT_LIBS)
