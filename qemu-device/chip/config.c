@@ -8,7 +8,7 @@
 
 #include <ini.h>
 
-#include "chip.h"
+#include "internal.h"
 #include "nv.h"
 
 /* Longest line of a chip file; inih works with lines up to 200 bytes. */
@@ -60,7 +60,7 @@ static const struct key keys[] = {
 	KEY("limits", "sg", max_sg, 1, 1 << 24),
 };
 
-#define NR_KEYS (sizeof(keys) / sizeof(keys[0]))
+#define NR_KEYS ARRAY_SIZE(keys)
 
 struct parser {
 	struct mx_chip_config *config;
@@ -76,7 +76,7 @@ struct parser {
 };
 
 /* Keeps the first error; those after it may only be its consequences. */
-static void __attribute__((format(printf, 3, 4)))
+static void __printf(3, 4)
 fail(struct parser *p, unsigned int line, const char *format, ...)
 {
 	va_list args;
@@ -204,7 +204,7 @@ static bool divides_8(uint32_t bits)
 static void check_geometry(struct parser *p)
 {
 	const struct mx_chip_config *c = p->config;
-	unsigned __int128 cells = (unsigned __int128)c->bank_rows * c->bank_cols * c->banks;
+	uint64_t cells = (uint64_t)c->bank_rows * c->bank_cols * c->banks;
 
 	if (!divides_8(c->cell_bits))
 		fail(p, line_of(p, "large", "cell_bits"),

@@ -18,7 +18,7 @@ struct chunk_work {
 	const uint8_t *data;
 	uint64_t bytes;
 	uint8_t *digests;
-	_Atomic int error;
+	atomic_int error;
 };
 
 int mx_sha256(const void *data, size_t bytes, uint8_t digest[MX_DIGEST_BYTES])
@@ -91,6 +91,7 @@ int mx_digest_content(const uint8_t model[MX_DIGEST_BYTES], const uint8_t params
 }
 
 static uint32_t crc_table[256];
+
 static pthread_once_t crc_once = PTHREAD_ONCE_INIT;
 
 static void crc_fill(void)

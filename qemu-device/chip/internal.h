@@ -9,6 +9,14 @@
 
 #include "chip.h"
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof(*(array)))
+#endif
+
+#ifndef __printf
+#define __printf(text, first) __attribute__((format(printf, text, first)))
+#endif
+
 struct mx_pool;		/* pool.h: worker threads */
 struct mx_kernels;	/* kernels.h: the functions of one instruction set */
 struct mx_directory;	/* directory.h: resident models in the non-volatile area */

@@ -152,12 +152,12 @@ static bool check_regions(struct mx_check *check)
 	for (i = 0; i < check->head->nr_regions; i++) {
 		const struct mxaccel_region *region = &check->region[i];
 
-		if (region->kind < MXACCEL_REGION_IDS || region->kind > MXACCEL_REGION_SEQ) 
+		if (region->kind < MXACCEL_REGION_IDS || region->kind > MXACCEL_REGION_SEQ)
 			return MX_BAD(check, "region %u has unknown kind %u", i, region->kind);
 		if (!mx_check_zero(region->rsvd, sizeof(region->rsvd)) ||
-		    !mx_check_zero(region->rsvd2, sizeof(region->rsvd2))) 
+		    !mx_check_zero(region->rsvd2, sizeof(region->rsvd2)))
 			return MX_BAD(check, "a reserved field of region %u is not zero", i);
-		if (region->kind == MXACCEL_REGION_IDS ? region->cols > 1 : !region->cols) 
+		if (region->kind == MXACCEL_REGION_IDS ? region->cols > 1 : !region->cols)
 			return MX_BAD(check, "region %u cannot have %u columns", i, region->cols);
 		bytes = region_bytes(region, check->head->max_tokens);
 		if (bytes > room - used) {

@@ -48,7 +48,7 @@ struct mx_check {
 };
 
 /* Writes the sentence, with the place in front. */
-void __attribute__((format(printf, 2, 3)))
+void __printf(2, 3)
 mx_check_fail(struct mx_check *check, const char *format, ...);
 
 #define MX_BAD(check, ...) (mx_check_fail(check, __VA_ARGS__), false)

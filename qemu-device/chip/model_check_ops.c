@@ -69,7 +69,7 @@ static bool check_form(struct mx_check *check, unsigned int kinds, uint16_t flag
 		return MX_BAD(check, "%s has no kind %u", name_of(check), op->kind);
 	if (op->flags & ~flags)
 		return MX_BAD(check, "%s has no flags 0x%x", name_of(check), op->flags & ~flags);
-	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(fields); i++)
 		if (!(used & fields[i].field) && fields[i].value)
 			return MX_BAD(check, "%s does not use %s, which must be zero",
 				   name_of(check), fields[i].name);

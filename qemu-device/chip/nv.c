@@ -158,10 +158,9 @@ static int check_super(const struct mx_nv_super *is, const struct mx_nv_super *w
 			 "the non-volatile store belongs to a chip \"%.31s\", this one is \"%s\"",
 			 is->chip, want->chip);
 	else if (memcmp(is, want, sizeof(*is)))
-		snprintf(err, err_bytes, "the non-volatile store belongs to a chip \"%s\" of "
-			 "another geometry (%" PRIu32 " banks of %" PRIu32 " x %" PRIu32
-			 " cells of %" PRIu32 " bits, %" PRIu32 " for intermediates, %" PRIu32
-			 " models)", want->chip, is->banks, is->bank_rows, is->bank_cols,
+		snprintf(err, err_bytes,
+			 "the non-volatile store belongs to a chip \"%s\" of another geometry (%u banks of %u x %u cells of %u bits, %u for intermediates, %u models)",
+			 want->chip, is->banks, is->bank_rows, is->bank_cols,
 			 is->cell_bits, is->intermediate_banks, is->slots);
 	else
 		return 0;

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "chip.h"
+#include "internal.h"
 #include "nv.h"
 #include "sample_model.h"
 
@@ -631,7 +631,7 @@ static void forged_records_are_dropped(void **state)
 		0, 1, 127, 128, 4095, 4096, 8192, 65536, 126976, 131072, 1 << 20,
 		(uint64_t)1 << 32, INT64_MAX, UINT64_MAX - 4095, UINT64_MAX,
 	};
-	const size_t nr = sizeof(odd) / sizeof(odd[0]);
+	const size_t nr = ARRAY_SIZE(odd);
 	static struct sample_model m;
 	struct mx_nv_record *record;
 	struct mx_nv_dir *dir;
@@ -780,7 +780,7 @@ static void threads_may_program_and_delete_at_once(void **state)
 struct late_writer {
 	struct mx_chip *chip;
 	uint32_t prog;
-	_Atomic uint32_t writes;
+	atomic_uint writes;
 	uint8_t data[30 * MXACCEL_PAGE];
 };
 
