@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Admin commands: each waits for its completion, for a bounded time. A
+ * command that does not complete means a chip that cannot be trusted with
+ * memory any more, so it is stopped and reset.
+ */
+#include <linux/completion.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+
+#include "mxaccel_drv.h"
+
+struct mx_admin_rq {
+	struct mx_rq rq;
+	struct completion done;
+};
+
+static void mx_admin_done(struct mx_rq *rq)
+{
+	complete(&container_of(rq, struct mx_admin_rq, rq)->done);
+}
+
+/**
+ * mx_admin() - run an admin command
+ * @mx:		device, inside mx_enter() or with reset_lock
+ * @sqe:	the entry; its cid is filled in
+ * @timeout_ms:	before scaling
+ * @result:	out, may be NULL
+ * @status:	out: MXACCEL_ST_*, 0 if the chip was not asked; may be NULL
+ *
+ * Memory named by @sqe may be freed afterwards, whatever the outcome.
+ * Return: 0, the errno of the status, -EBUSY if the admin queue stayed full,
+ * -ENODEV if the chip was stopped.
+ */
+int mx_admin(struct mx_dev *mx, struct mxaccel_sqe *sqe, unsigned int timeout_ms,
+	     u64 *result, u16 *status)
+{
+	unsigned long generation = READ_ONCE(mx->generation);
+	unsigned long timeout = mx_timeout(mx, timeout_ms);
+	struct mx_admin_rq admin = { .rq.done = mx_admin_done };
+	char why[48];
+	int err;
+
+	if (status)
+		*status = MXACCEL_ST_SUCCESS;
+	if (down_timeout(&mx->admin_slots, timeout))
+		return -EBUSY;
+	init_completion(&admin.done);
+	err = mx_queue_submit(&mx->admin, &admin.rq, sqe);
+	if (err)
+		goto out;
+	if (!wait_for_completion_timeout(&admin.done, timeout)) {
+		if (mx_queue_poll(&mx->admin))
+			dev_warn(&mx->dev, "admin queue: an interrupt got lost\n");
+		if (!try_wait_for_completion(&admin.done)) {
+			snprintf(why, sizeof(why), "admin command %#x timed out", sqe->opcode);
+			mx_fail(mx, generation, why);
+			/* Ended by mx_fail(), or by a completion that was just in time. */
+			wait_for_completion(&admin.done);
+		}
+	}
+	err = admin.rq.error;
+	if (result)
+		*result = admin.rq.result;
+	if (status && err != -ENODEV)
+		*status = admin.rq.status;
+	if (err)
+		dev_dbg(&mx->dev, "admin command %#x: %s (field %u)\n", sqe->opcode,
+			mx_status_text(admin.rq.status), admin.rq.field);
+out:
+	up(&mx->admin_slots);
+	return err;
+}
+
+/**
+ * mx_admin_page() - run an admin command that writes a page
+ * @mx:		device
+ * @sqe:	the entry
+ * @addr:	its field for the address of the page
+ * @page:	MXACCEL_PAGE bytes, filled on success
+ */
+int mx_admin_page(struct mx_dev *mx, struct mxaccel_sqe *sqe, __le64 *addr, void *page)
+{
+	struct device *dma = &mx->pdev->dev;
+	dma_addr_t at;
+	void *mem;
+	int err;
+
+	mem = dma_alloc_coherent(dma, MXACCEL_PAGE, &at, GFP_KERNEL);
+	if (!mem)
+		return -ENOMEM;
+	*addr = cpu_to_le64(at);
+	err = mx_admin(mx, sqe, MX_ADMIN_TIMEOUT_MS, NULL, NULL);
+	if (!err)
+		memcpy(page, mem, MXACCEL_PAGE);
+	dma_free_coherent(dma, MXACCEL_PAGE, mem, at);
+	return err;
+}
+
+/**
+ * mx_admin_sg() - run an admin command that names host memory
+ * @mx:		device
+ * @sqe:	the entry
+ * @sg_addr:	its field for the address of the segment list
+ * @sg_nr:	its field for the length of the list
+ * @sgt:	the memory, mapped
+ * @status:	out: MXACCEL_ST_*
+ *
+ * Return: as mx_admin(); -EFBIG with more segments than the chip takes.
+ */
+int mx_admin_sg(struct mx_dev *mx, struct mxaccel_sqe *sqe, __le64 *sg_addr, __le32 *sg_nr,
+		struct sg_table *sgt, u16 *status)
+{
+	struct device *dma = &mx->pdev->dev;
+	struct mxaccel_sg *list;
+	struct scatterlist *sg;
+	dma_addr_t at;
+	size_t bytes;
+	int err, i;
+
+	*status = MXACCEL_ST_SUCCESS;
+	if (sgt->nents > mx->max_sg) {
+		dev_dbg(&mx->dev, "memory is in %u pieces, the chip takes %u\n",
+			sgt->nents, mx->max_sg);
+		return -EFBIG;
+	}
+	bytes = sgt->nents * sizeof(*list);
+	list = dma_alloc_coherent(dma, bytes, &at, GFP_KERNEL | __GFP_NOWARN);
+	if (!list)
+		return -ENOMEM;
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		list[i].addr = cpu_to_le64(sg_dma_address(sg));
+		list[i].bytes = cpu_to_le32(sg_dma_len(sg));
+		list[i].rsvd = 0;
+	}
+	*sg_addr = cpu_to_le64(at);
+	*sg_nr = cpu_to_le32(sgt->nents);
+	err = mx_admin(mx, sqe, MX_DRAIN_TIMEOUT_MS, NULL, status);
+	dma_free_coherent(dma, bytes, list, at);
+	return err;
+}
+
+int mx_identify(struct mx_dev *mx, struct mxaccel_identify *page)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_IDENTIFY,
+		.identify.what = cpu_to_le32(MXACCEL_IDENTIFY_DEVICE),
+	};
+
+	return mx_admin_page(mx, &sqe, &sqe.identify.addr, page);
+}
+
+/* Fills @page with MXACCEL_MODELS_PER_PAGE directory slots from @index on. */
+int mx_identify_models(struct mx_dev *mx, u32 index, struct mxaccel_model_info *page)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_IDENTIFY,
+		.identify.what = cpu_to_le32(MXACCEL_IDENTIFY_MODELS),
+		.identify.index = cpu_to_le32(index),
+	};
+
+	return mx_admin_page(mx, &sqe, &sqe.identify.addr, page);
+}
+
+int mx_create_qp(struct mx_dev *mx, struct mx_queue *q)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_CREATE_QP,
+		.create_qp.qid = cpu_to_le16(q->qid),
+		.create_qp.vector = cpu_to_le16(q->vector),
+		.create_qp.sq_entries = cpu_to_le16(q->depth - 1),
+		.create_qp.cq_entries = cpu_to_le16(q->depth - 1),
+		.create_qp.sq_addr = cpu_to_le64(q->sq_dma),
+		.create_qp.cq_addr = cpu_to_le64(q->cq_dma),
+		.create_qp.qflags = cpu_to_le32(MXACCEL_QP_IRQ),
+	};
+	u16 status;
+	int err = mx_admin(mx, &sqe, MX_ADMIN_TIMEOUT_MS, NULL, &status);
+
+	if (err)
+		mx_record_error(mx, "cannot create queue pair %u: %s", q->qid,
+				mx_status_text(status));
+	return err;
+}
+
+/* CTX_CREATE, or CTX_DESTROY, which waits for the context's jobs */
+int mx_ctx_command(struct mx_dev *mx, u8 opcode, u32 ctx)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = opcode,
+		.ctx = cpu_to_le32(ctx),
+	};
+
+	return mx_admin(mx, &sqe, MX_DRAIN_TIMEOUT_MS, NULL, NULL);
+}
+
+/* MODEL_GRANT, MODEL_REVOKE, MODEL_DELETE */
+int mx_model_command(struct mx_dev *mx, u8 opcode, u32 ctx, u32 model)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = opcode,
+		.ctx = cpu_to_le32(ctx),
+		.model.model = cpu_to_le32(model),
+	};
+
+	return mx_admin(mx, &sqe, MX_DRAIN_TIMEOUT_MS, NULL, NULL);
+}
+
+/* Tells the chip to stop a command, which the caller holds by mx_rq_hold(). */
+int mx_abort(struct mx_dev *mx, struct mx_rq *rq)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_ABORT,
+		.abort.qid = cpu_to_le16(rq->queue->qid),
+		.abort.cid = cpu_to_le16(rq->cid),
+	};
+
+	return mx_admin(mx, &sqe, MX_ADMIN_TIMEOUT_MS, NULL, NULL);
+}
+
+/**
+ * mx_read_counters() - read all counters of a scope at one moment
+ * @mx:		device, inside mx_enter()
+ * @scope:	MXACCEL_SCOPE_*
+ * @ctx:	context, for CONTEXT
+ * @model:	model id, for MODEL
+ * @values:	MXACCEL_PAGE bytes; mx->nr_counters of them are filled
+ */
+int mx_read_counters(struct mx_dev *mx, u32 scope, u32 ctx, u32 model, u64 *values)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_COUNTERS,
+		.ctx = cpu_to_le32(ctx),
+		.counters.scope = cpu_to_le32(scope),
+		.counters.model = cpu_to_le32(model),
+	};
+	unsigned int i;
+	int err;
+
+	if (scope == MXACCEL_SCOPE_DEVICE) {
+		mutex_lock(&mx->latch_lock);
+		writel(1, mx->regs + MXACCEL_REG_CTR_LATCH);
+		for (i = 0; i < mx->nr_counters; i++)
+			values[i] = lo_hi_readq(mx->regs + MXACCEL_REG_CTR + 8 * i);
+		mutex_unlock(&mx->latch_lock);
+		return 0;
+	}
+	err = mx_admin_page(mx, &sqe, &sqe.counters.addr, values);
+	for (i = 0; !err && i < mx->nr_counters; i++)
+		values[i] = le64_to_cpu((__force __le64)values[i]);
+	return err;
+}
