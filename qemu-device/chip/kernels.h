@@ -58,7 +58,7 @@ struct mx_gemm {
 
 typedef void (*mx_gemm_fn)(const struct mx_gemm *gemm, size_t row, size_t nr_rows,
 			   size_t panel, size_t nr_panels);
-typedef bool (*mx_map_fn)(const float *src, float *dst, size_t n);
+typedef void (*mx_map_fn)(const float *src, float *dst, size_t n);
 
 /**
  * struct mx_kernels - functions of one instruction set
@@ -75,15 +75,16 @@ typedef bool (*mx_map_fn)(const float *src, float *dst, size_t n);
  * @embed:	dst[i] = table[i] * scale, or with @add dst[i] + table[i] * scale
  * @softmax:	exp(x - max) / sum over the first @limit elements whose id is not
  *		0 (@ids may be NULL); zeros elsewhere up to @n, and everywhere if
- *		there is no such element. False: one of them is not finite.
+ *		there is no such element.
  * @norm_layer, @norm_rms, @norm_l2: see mxaccel_image.h
- * @act:	indexed by MXACCEL_ACT_*. False: an input is not finite.
+ * @act:	indexed by MXACCEL_ACT_*
  * @add:	dst = a + b
  * @pool_mean:	mean over the rows with an id that is not 0: sum over rows in
  *		16 lanes (row t in lane t mod 16), divided by their number
  * @finite:	no element is an infinity or a NaN
  *
- * dst may be the same array as a source, but not overlap it otherwise.
+ * dst may be the same array as a source, but not overlap it otherwise. A NaN
+ * in the input of a function is never lost: some output of it is one.
  */
 struct mx_kernels {
 	enum mx_isa isa;
@@ -95,7 +96,7 @@ struct mx_kernels {
 			 float *scale);
 	void (*interleave4)(const int8_t *rows, size_t stride, size_t n, int8_t *out);
 	void (*embed)(const int8_t *table, float scale, float *dst, size_t n, bool add);
-	bool (*softmax)(const float *src, float *dst, size_t n, size_t limit, const int32_t *ids);
+	void (*softmax)(const float *src, float *dst, size_t n, size_t limit, const int32_t *ids);
 	void (*norm_layer)(const float *src, float *dst, size_t n, const float *gamma,
 			   const float *beta, float epsilon);
 	void (*norm_rms)(const float *src, float *dst, size_t n, const float *gamma,

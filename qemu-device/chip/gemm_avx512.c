@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Product and dequantisation for AVX-512 VNNI: activations are int8.
+ *
+ * vpdpbusd multiplies unsigned by signed bytes, so weights enter as w + 128
+ * (a flipped top bit) and 128 * (sum of the row) is taken off, which is exact
+ * in the modular arithmetic of the accumulators. Weights of two panels meet
+ * twelve rows at a time, those of four panels up to three rows. An activation
+ * is broadcast from memory by the instruction itself.
+ *
+ * With MX_SIMDE the same source runs on any host, for the tests.
+ */
+#ifdef MX_SIMDE
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#define mx_gemm_avx512 mx_gemm_avx512_simde
+#define IN_REGISTER(sum)
+#else
+#include <immintrin.h>
+/*
+ * Fixes that a sum is in a register here. Left alone, GCC gathers all loads
+ * of a step before its products, runs out of registers and spills the sums.
+ */
+#define IN_REGISTER(sum) __asm__ volatile("" : "+v"(sum))
+#endif
+#include <string.h>
+
+#include "kernels.h"
+
+#define COLS MXACCEL_PANEL_COLS
+#define WORD MXACCEL_WORD
+#define ROWS 12
+#define FEW 3
+#define MAX_PANELS 4
+
+#define UNROLLED _Pragma("GCC unroll 16")
+#define ALWAYS static inline __attribute__((always_inline))
+
+/* -128 * the sum of a row, which is padded with zeros to MX_ACT_ALIGN */
+ALWAYS __m512i correction(const int8_t *act, size_t k)
+{
+	__m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
+	size_t i;
+
+	for (i = 0; i < k; i += MX_ACT_ALIGN)
+		sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(act + i));
+	return _mm512_set1_epi32(_mm512_reduce_add_epi32(sum) * -128);
+}
+
+ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, __m512i acc)
+{
+	size_t col = panel * COLS, cols = gemm->n - col;
+	__mmask16 mask = cols < COLS ? (1u << cols) - 1 : 0xffff;
+	__m512 both = _mm512_mul_ps(_mm512_set1_ps(gemm->row_scale[row]),
+				    _mm512_maskz_loadu_ps(mask, gemm->col_scale + col));
+	__m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), both);
+
+	v = _mm512_mul_ps(v, _mm512_set1_ps(gemm->alpha));
+	if (gemm->bias)
+		v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, gemm->bias + col));
+	_mm512_mask_storeu_ps(gemm->out + row * gemm->out_stride + col, mask, v);
+}
+
+/* @start: correction() of each row */
+ALWAYS void block(const struct mx_gemm *gemm, size_t row, const int rows, size_t panel,
+		  const int panels, size_t words, const __m512i *start)
+{
+	const int8_t *act = (const int8_t *)gemm->act + row * gemm->act_stride;
+	const int8_t *weights = gemm->panels + panel * words * WORD;
+	const __m512i top = _mm512_set1_epi8(-128);
+	__m512i acc[ROWS][MAX_PANELS], weight[MAX_PANELS];
+	size_t w;
+	int r, p;
+
+	UNROLLED
+	for (r = 0; r < rows; r++) {
+		UNROLLED
+		for (p = 0; p < panels; p++)
+			acc[r][p] = start[r];
+	}
+	for (w = 0; w < words; w++) {
+		UNROLLED
+		for (p = 0; p < panels; p++)
+			weight[p] = _mm512_xor_si512(top, _mm512_loadu_si512(
+					weights + (p * words + w) * WORD));
+		UNROLLED
+		for (r = 0; r < rows; r++) {
+			__m512i a;
+			int four;
+
+			memcpy(&four, act + r * gemm->act_stride + w * MXACCEL_PANEL_K,
+			       sizeof(four));
+			a = _mm512_set1_epi32(four);
+			UNROLLED
+			for (p = 0; p < panels; p++) {
+				acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], weight[p], a);
+				IN_REGISTER(acc[r][p]);
+			}
+		}
+	}
+	UNROLLED
+	for (r = 0; r < rows; r++) {
+		UNROLLED
+		for (p = 0; p < panels; p++)
+			finish(gemm, row + r, panel + p, acc[r][p]);
+	}
+}
+
+/* All panels of a range against up to ROWS rows, as many panels at a time as registers allow. */
+#define DEFINE_ROWS(rows, panels) \
+static void rows_##rows(const struct mx_gemm *gemm, size_t row, size_t panel, size_t nr_panels, \
+			size_t words, const __m512i *start) \
+{ \
+	size_t end = panel + nr_panels; \
+\
+	for (; panel + (panels) <= end; panel += (panels)) \
+		block(gemm, row, rows, panel, panels, words, start); \
+	for (; panel < end; panel++) \
+		block(gemm, row, rows, panel, 1, words, start); \
+}
+
+DEFINE_ROWS(1, 4)
+DEFINE_ROWS(2, 4)
+DEFINE_ROWS(3, 4)
+DEFINE_ROWS(4, 2)
+DEFINE_ROWS(5, 2)
+DEFINE_ROWS(6, 2)
+DEFINE_ROWS(7, 2)
+DEFINE_ROWS(8, 2)
+DEFINE_ROWS(9, 2)
+DEFINE_ROWS(10, 2)
+DEFINE_ROWS(11, 2)
+DEFINE_ROWS(12, 2)
+
+typedef void (*rows_fn)(const struct mx_gemm *gemm, size_t row, size_t panel, size_t nr_panels,
+			size_t words, const __m512i *start);
+
+static const rows_fn by_rows[ROWS + 1] = {
+	NULL, rows_1, rows_2, rows_3, rows_4, rows_5, rows_6, rows_7, rows_8, rows_9, rows_10,
+	rows_11, rows_12,
+};
+
+/* Rows whose corrections are kept at a time; a multiple of ROWS */
+#define ROW_BLOCK 192
+
+void mx_gemm_avx512(const struct mx_gemm *gemm, size_t row, size_t nr_rows, size_t panel,
+		    size_t nr_panels)
+{
+	size_t words = (gemm->k + MXACCEL_PANEL_K - 1) / MXACCEL_PANEL_K;
+	__m512i start[ROW_BLOCK];
+	size_t done, block_rows, rows, step, p, i;
+
+	for (done = 0; done < nr_rows; done += block_rows) {
+		const int8_t *act = (const int8_t *)gemm->act + (row + done) * gemm->act_stride;
+
+		block_rows = nr_rows - done < ROW_BLOCK ? nr_rows - done : ROW_BLOCK;
+		for (i = 0; i < block_rows; i++)
+			start[i] = correction(act + i * gemm->act_stride, gemm->k);
+		/* A pair of panels stays in the cache while all rows of the block pass. */
+		step = block_rows <= FEW ? MAX_PANELS : 2;
+		for (p = 0; p < nr_panels; p += step) {
+			size_t panels = nr_panels - p < step ? nr_panels - p : step;
+
+			for (i = 0; i < block_rows; i += rows) {
+				rows = block_rows - i < ROWS ? block_rows - i : ROWS;
+				by_rows[rows](gemm, row + done + i, panel + p, panels, words,
+					      start + i);
+			}
+		}
+	}
+}
