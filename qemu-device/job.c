@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * MX1: jobs. The input is read when the command is fetched, the chip runs on
+ * a worker between two host buffers, and the result is written by the bottom
+ * half: all of it, or, if the job failed, nothing.
+ */
+#include "mxaccel.h"
+#include "qemu/bitmap.h"
+#include "trace.h"
+
+typedef struct MxJob {
+    MxTask task;
+    struct mx_job job;
+    MxBuffer *in, *out;             /* gone if the task is an orphan */
+    uint64_t in_bytes;
+    uint64_t out_bytes, out_offset;
+    uint8_t *in_host, *out_host;
+    bool ran;
+    QEMUTimer *deadline;
+} MxJob;
+
+static int mx_job_read(void *opaque, uint64_t offset, void *to, uint64_t bytes)
+{
+    MxJob *j = opaque;
+
+    if (offset > j->in_bytes || bytes > j->in_bytes - offset) {
+        return -EFAULT;
+    }
+    memcpy(to, j->in_host + offset, bytes);
+    return 0;
+}
+
+static int mx_job_write(void *opaque, uint64_t offset, const void *from,
+                        uint64_t bytes)
+{
+    MxJob *j = opaque;
+
+    if (offset > j->out_bytes || bytes > j->out_bytes - offset) {
+        return -EFAULT;
+    }
+    memcpy(j->out_host + offset, from, bytes);
+    return 0;
+}
+
+static void mx_job_run(MxTask *task)
+{
+    MxJob *j = container_of(task, MxJob, task);
+
+    j->ran = true;
+    mx_chip_job_run(task->s->chip, &j->job);
+    task->status = j->job.status;
+    task->field = j->job.field;
+    task->result = j->job.result;
+}
+
+static void mx_job_stop(MxTask *task)
+{
+    MxJob *j = container_of(task, MxJob, task);
+
+    atomic_store(&j->job.stop, task->stop_status);
+}
+
+/* A failure that the chip did not count, as it never saw the job. */
+static void mx_job_count_failure(MxState *s, MxContext *ctx)
+{
+    mx_chip_count(s->chip, MXACCEL_CTR_JOBS_FAILED, 1);
+    if (ctx) {
+        ctx->counters.v[MXACCEL_CTR_JOBS_FAILED]++;
+    }
+}
+
+static void mx_job_finish(MxTask *task)
+{
+    MxJob *j = container_of(task, MxJob, task);
+    MxState *s = task->s;
+
+    if (j->ran) {
+        for (unsigned i = 0; i < MXACCEL_CTR_NR; i++) {
+            task->ctx->counters.v[i] += j->job.counters.v[i];
+        }
+    }
+    if (task->status == MXACCEL_ST_SUCCESS &&
+        !mx_sg_write(s, &j->out->sg, j->out_offset, j->out_host,
+                     j->out_bytes)) {
+        task->status = MXACCEL_ST_DMA_ERROR;
+        task->field = MX_FIELD(job.out_handle);
+        task->result = 0;
+        mx_job_count_failure(s, task->ctx);
+    } else if (!j->ran) {
+        mx_job_count_failure(s, task->ctx);
+    }
+}
+
+static void mx_job_release(MxTask *task)
+{
+    MxJob *j = container_of(task, MxJob, task);
+    MxState *s = task->s;
+
+    if (!task->orphan) {
+        j->in->users--;
+        j->out->users--;
+    }
+    if (j->deadline) {
+        timer_free(j->deadline);
+    }
+    mx_chip_model_put(s->chip, j->job.model);
+    s->staged_bytes -= j->in_bytes + j->out_bytes;
+    g_free(j->in_host);
+    g_free(j->out_host);
+}
+
+static const MxTaskOps mx_job_ops = {
+    .name = "job",
+    .run = mx_job_run,
+    .stop = mx_job_stop,
+    .finish = mx_job_finish,
+    .release = mx_job_release,
+};
+
+bool mx_job_uses_model(const MxTask *task, uint32_t model)
+{
+    return task->ops == &mx_job_ops &&
+           container_of(task, MxJob, task)->job.model == model;
+}
+
+static void mx_job_deadline(void *opaque)
+{
+    mx_task_stop(opaque, MXACCEL_ST_TIMEOUT);
+}
+
+/* The buffer that the entry names at @handle_field, if the job may use it so. */
+static MxBuffer *mx_job_buffer(MxCommand *cmd, MxContext *ctx,
+                               uint32_t handle, uint16_t handle_field,
+                               uint32_t access, uint64_t offset,
+                               uint16_t offset_field, uint64_t bytes)
+{
+    MxBuffer *buffer = g_hash_table_lookup(ctx->buffers,
+                                           GUINT_TO_POINTER(handle));
+
+    if (!buffer) {
+        mx_fail(cmd, MXACCEL_ST_BAD_BUFFER, handle_field);
+    } else if (!(buffer->access & access)) {
+        mx_fail(cmd, MXACCEL_ST_BAD_ACCESS, handle_field);
+    } else if (offset > buffer->sg.bytes ||
+               bytes > buffer->sg.bytes - offset) {
+        mx_fail(cmd, MXACCEL_ST_BAD_RANGE, offset_field);
+    } else {
+        return buffer;
+    }
+    return NULL;
+}
+
+/* Checks all that the entry says; fills what the job needs. */
+static bool mx_job_check(MxState *s, MxCommand *cmd, MxContext *ctx, MxJob *j)
+{
+    uint32_t in_bytes = le32_to_cpu(cmd->sqe.job.in_bytes);
+    uint32_t out_bytes = le32_to_cpu(cmd->sqe.job.out_bytes);
+    uint16_t status, field = 0;
+
+    status = mx_chip_job_sizes(s->chip, j->job.model, j->job.entry,
+                               j->job.nr_seq, j->job.tokens, &j->in_bytes,
+                               &j->out_bytes, &field);
+    if (status != MXACCEL_ST_SUCCESS) {
+        mx_fail(cmd, status, field);
+        return false;
+    }
+    if (in_bytes != j->in_bytes) {
+        mx_fail(cmd, MXACCEL_ST_BAD_FIELD, MX_FIELD(job.in_bytes));
+        return false;
+    }
+    if (out_bytes < j->out_bytes) {
+        mx_fail(cmd, MXACCEL_ST_BAD_RANGE, MX_FIELD(job.out_bytes));
+        return false;
+    }
+    j->out_offset = le64_to_cpu(cmd->sqe.job.out_offset);
+    j->in = mx_job_buffer(cmd, ctx, le32_to_cpu(cmd->sqe.job.in_handle),
+                          MX_FIELD(job.in_handle), MXACCEL_BUF_READ,
+                          le64_to_cpu(cmd->sqe.job.in_offset),
+                          MX_FIELD(job.in_offset), in_bytes);
+    if (!j->in) {
+        return false;
+    }
+    j->out = mx_job_buffer(cmd, ctx, le32_to_cpu(cmd->sqe.job.out_handle),
+                           MX_FIELD(job.out_handle), MXACCEL_BUF_WRITE,
+                           j->out_offset, MX_FIELD(job.out_offset), out_bytes);
+    return j->out != NULL;
+}
+
+/* Reads the input and makes room for the result. */
+static bool mx_job_stage(MxState *s, MxCommand *cmd, MxJob *j)
+{
+    uint64_t in_offset = le64_to_cpu(cmd->sqe.job.in_offset);
+
+    j->in_host = g_try_malloc(j->in_bytes);
+    j->out_host = g_try_malloc(j->out_bytes);
+    if (!j->in_host || !j->out_host) {
+        mx_fail(cmd, MXACCEL_ST_NO_MEMORY, 0);
+    } else if (!mx_sg_read(s, &j->in->sg, in_offset, j->in_host,
+                           j->in_bytes)) {
+        mx_fail(cmd, MXACCEL_ST_DMA_ERROR, MX_FIELD(job.in_handle));
+    } else if (!mx_sg_writable(s, &j->out->sg, j->out_offset, j->out_bytes)) {
+        mx_fail(cmd, MXACCEL_ST_DMA_ERROR, MX_FIELD(job.out_handle));
+    } else {
+        return true;
+    }
+    g_free(j->in_host);
+    g_free(j->out_host);
+    return false;
+}
+
+static void mx_job_submit(MxState *s, MxCommand *cmd, MxContext *ctx, MxJob *j)
+{
+    uint32_t timeout_ms = le32_to_cpu(cmd->sqe.job.timeout_ms);
+
+    j->in->users++;
+    j->out->users++;
+    s->staged_bytes += j->in_bytes + j->out_bytes;
+    j->job.read = mx_job_read;
+    j->job.write = mx_job_write;
+    j->job.opaque = j;
+    mx_task_submit(s, &j->task, &mx_job_ops, cmd, ctx);
+    if (timeout_ms) {
+        /*
+         * The guest's clock, by which its own timeouts go: a paused machine
+         * misses no deadline.
+         */
+        j->deadline = timer_new_ms(QEMU_CLOCK_VIRTUAL, mx_job_deadline,
+                                   &j->task);
+        timer_mod(j->deadline,
+                  qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + timeout_ms);
+    }
+    mx_task_queue(&j->task, MX_LANE_JOBS);
+}
+
+void mx_job_command(MxState *s, MxCommand *cmd)
+{
+    uint32_t model = le32_to_cpu(cmd->sqe.job.model);
+    MxContext *ctx = NULL;
+    MxJob *j;
+
+    if (!MX_ZERO(cmd, job.rsvd0) || !MX_ZERO(cmd, job.rsvd)) {
+        goto failed;
+    }
+    ctx = mx_command_ctx(s, cmd);
+    if (!ctx) {
+        goto failed;
+    }
+    if (mx_chip_model_get(s->chip, model) != MXACCEL_ST_SUCCESS) {
+        mx_fail(cmd, MXACCEL_ST_BAD_MODEL, MX_FIELD(job.model));
+        goto failed;
+    }
+    if (!test_bit(model, ctx->grants)) {
+        mx_fail(cmd, MXACCEL_ST_NOT_GRANTED, MX_FIELD(job.model));
+        goto failed_put;
+    }
+    j = g_new0(MxJob, 1);
+    j->job.model = model;
+    j->job.entry = le16_to_cpu(cmd->sqe.job.entry);
+    j->job.nr_seq = le32_to_cpu(cmd->sqe.job.nr_seq);
+    j->job.tokens = le32_to_cpu(cmd->sqe.job.tokens);
+    trace_mxaccel_job(ctx->id, model, j->job.entry, j->job.nr_seq,
+                      j->job.tokens);
+    if (mx_job_check(s, cmd, ctx, j) && mx_job_stage(s, cmd, j)) {
+        mx_job_submit(s, cmd, ctx, j);
+        return;
+    }
+    g_free(j);
+failed_put:
+    mx_chip_model_put(s->chip, model);
+failed:
+    mx_job_count_failure(s, ctx);
+}

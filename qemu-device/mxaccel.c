@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * MX1: the PCI function. Capabilities, properties, DMA, reset, plug and
+ * unplug. Documentation/qemu-device.rst describes the device to its users.
+ */
+#include "mxaccel.h"
+#include "qemu/error-report.h"
+#include "qemu/module.h"
+#include "trace.h"
+
+#define MX_CAP_PM       0x40
+#define MX_CAP_MSIX     0x50
+#define MX_CAP_EXPRESS  0x80
+#define MX_CAP_AER      0x100
+#define MX_CAP_SERIAL   (MX_CAP_AER + PCI_ERR_SIZEOF)
+
+/* Memory only: a device's registers are no place for entries and results. */
+static MemTxAttrs mx_dma_attrs(MxState *s)
+{
+    return (MemTxAttrs) {
+        .memory = 1,
+        .requester_id = pci_requester_id(PCI_DEVICE(s)),
+    };
+}
+
+static bool mx_dma_rw(MxState *s, uint64_t addr, void *host, uint64_t bytes,
+                      DMADirection dir)
+{
+    if (dma_memory_rw(pci_get_address_space(PCI_DEVICE(s)), addr, host, bytes,
+                      dir, mx_dma_attrs(s)) == MEMTX_OK) {
+        return true;
+    }
+    trace_mxaccel_dma_error(addr, bytes, dir == DMA_DIRECTION_FROM_DEVICE);
+    return false;
+}
+
+bool mx_dma_read(MxState *s, uint64_t addr, void *to, uint64_t bytes)
+{
+    return mx_dma_rw(s, addr, to, bytes, DMA_DIRECTION_TO_DEVICE);
+}
+
+bool mx_dma_write(MxState *s, uint64_t addr, const void *from, uint64_t bytes)
+{
+    return mx_dma_rw(s, addr, (void *)from, bytes, DMA_DIRECTION_FROM_DEVICE);
+}
+
+bool mx_dma_valid(MxState *s, uint64_t addr, uint64_t bytes, DMADirection dir)
+{
+    if (dma_memory_valid(pci_get_address_space(PCI_DEVICE(s)), addr, bytes,
+                         dir, mx_dma_attrs(s))) {
+        return true;
+    }
+    trace_mxaccel_dma_error(addr, bytes, dir == DMA_DIRECTION_FROM_DEVICE);
+    return false;
+}
+
+static void mx_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
+                            int len)
+{
+    pci_default_write_config(pci, addr, value, len);
+    pcie_cap_flr_write_config(pci, addr, value, len);
+    pcie_aer_write_config(pci, addr, value, len);
+}
+
+/* Power-on, bus reset and FLR. Models and counters stay, as on the real chip. */
+static void mx_reset_enter(Object *obj, ResetType type)
+{
+    MxState *s = MXACCEL(obj);
+
+    trace_mxaccel_reset();
+    mx_controller_stop(s);
+    s->ctrl = 0;
+    s->aqa = 0;
+    s->asq = 0;
+    s->acq = 0;
+    memset(&s->window, 0, sizeof(s->window));
+}
+
+MX_RESET_HOLD(mx_reset_hold, obj)
+{
+    pcie_cap_deverr_reset(PCI_DEVICE(obj));
+}
+
+static bool mx_check_properties(MxState *s, int *isa, Error **errp)
+{
+    if (s->vectors < 1 || s->vectors > MX_MAX_VECTORS) {
+        error_setg(errp, "vectors must be 1 to %d", MX_MAX_VECTORS);
+        return false;
+    }
+    if (s->threads > 64) {
+        error_setg(errp, "threads must be 1 to 64, or 0 for one per CPU");
+        return false;
+    }
+    *isa = mx_isa_from_name(s->isa_name ? s->isa_name : "auto");
+    if (*isa < 0) {
+        error_setg(errp, "isa '%s' is not one of auto, portable, avx2, avx512",
+                   s->isa_name);
+        return false;
+    }
+    if (!mx_isa_available(*isa)) {
+        error_setg(errp, "this host cannot run isa '%s'", s->isa_name);
+        return false;
+    }
+    return true;
+}
+
+/* Switches the chip on. */
+static bool mx_power_on(MxState *s, Error **errp)
+{
+    struct mx_chip_params params = { .threads = s->threads, .seed = s->seed };
+    char why[512] = "";
+    int isa;
+
+    if (!mx_check_properties(s, &isa, errp) || !mx_chip_file_load(s, errp) ||
+        !mx_store_open(s, errp)) {
+        return false;
+    }
+    params.isa = isa;
+    params.nv = s->nv;
+    if (s->store_file) {
+        params.persist = mx_store_persist;
+        params.opaque = s;
+    }
+    s->chip = mx_chip_new(&s->config, &params, why, sizeof(why));
+    if (!s->chip) {
+        error_setg(errp, "%s%s%s: %s", s->store_file ? "store '" : "chip '",
+                   s->store_file ? s->store_file : s->config.name, "'", why);
+        return false;
+    }
+    trace_mxaccel_realize(s->config.name, mx_isa_name(mx_chip_isa(s->chip)),
+                          s->nv_bytes);
+    return true;
+}
+
+static bool mx_add_capabilities(MxState *s, Error **errp)
+{
+    PCIDevice *pci = PCI_DEVICE(s);
+
+    if (mx_pm_init(pci, MX_CAP_PM, errp) < 0) {
+        return false;
+    }
+    if (pcie_endpoint_cap_init(pci, MX_CAP_EXPRESS) < 0) {
+        error_setg(errp, "cannot add the PCI Express capability");
+        return false;
+    }
+    pcie_cap_flr_init(pci);
+    pcie_cap_deverr_init(pci);
+    if (pcie_aer_init(pci, PCI_ERR_VER, MX_CAP_AER, PCI_ERR_SIZEOF, errp) < 0) {
+        return false;
+    }
+    pcie_dev_ser_num_init(pci, MX_CAP_SERIAL, s->seed);
+    if (msix_init(pci, s->vectors, &s->msix, MXACCEL_BAR_MSIX, 0, &s->msix,
+                  MXACCEL_BAR_MSIX, MX_MSIX_PBA, MX_CAP_MSIX, errp) < 0) {
+        return false;
+    }
+    for (uint32_t vector = 0; vector < s->vectors; vector++) {
+        msix_vector_use(pci, vector);
+    }
+    return true;
+}
+
+/* Undoes mx_realize(), as far as it got. */
+static void mx_exit(PCIDevice *pci)
+{
+    MxState *s = MXACCEL(pci);
+
+    if (s->bh) {
+        mx_controller_stop(s);
+    }
+    mx_tasks_exit(s);
+    g_clear_pointer(&s->contexts, g_hash_table_destroy);
+    g_clear_pointer(&s->programmings, g_hash_table_destroy);
+    g_clear_pointer(&s->bounce, g_free);
+    g_clear_pointer(&s->chip, mx_chip_free);
+    mx_store_close(s);
+    if (msix_present(pci)) {
+        msix_unuse_all_vectors(pci);
+        msix_uninit(pci, &s->msix, &s->msix);
+    }
+    if (pci->exp.aer_cap) {
+        pcie_aer_exit(pci);
+    }
+    if (pci->exp.exp_cap) {
+        pcie_cap_exit(pci);
+    }
+    mx_unblock_migration(&s->migration_blocker);
+}
+
+static void mx_realize(PCIDevice *pci, Error **errp)
+{
+    MxState *s = MXACCEL(pci);
+
+    s->store_fd = -1;
+    if (!pci_bus_is_express(pci_get_bus(pci))) {
+        error_setg(errp, "mxaccel needs a PCI Express slot");
+        return;
+    }
+    error_setg(&s->migration_blocker, "mxaccel does not support migration: "
+               "jobs and non-volatile cells stay on this host");
+    if (mx_block_migration(&s->migration_blocker, errp) < 0) {
+        return;
+    }
+    mx_regs_init(s);
+    memory_region_init(&s->msix, OBJECT(s), "mxaccel-msix", MX_MSIX_BYTES);
+    pci_register_bar(pci, MXACCEL_BAR_MSIX, PCI_BASE_ADDRESS_MEM_TYPE_64,
+                     &s->msix);
+    if (!mx_power_on(s, errp) || !mx_add_capabilities(s, errp)) {
+        mx_exit(pci);
+        return;
+    }
+    s->contexts = g_hash_table_new(NULL, NULL);
+    s->programmings = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    s->bounce = g_malloc(MX_BOUNCE_BYTES);
+    mx_tasks_init(s);
+}
+
+static MX_PROPERTY mx_properties[] = {
+    DEFINE_PROP_STRING("chip", MxState, chip_file),
+    DEFINE_PROP_STRING("store", MxState, store_file),
+    DEFINE_PROP_STRING("isa", MxState, isa_name),
+    DEFINE_PROP_UINT32("threads", MxState, threads, 0),
+    DEFINE_PROP_UINT32("vectors", MxState, vectors, MX_NR_QUEUES),
+    DEFINE_PROP_UINT64("seed", MxState, seed, 1),
+    MX_PROPERTIES_END
+};
+
+static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
+    ResettableClass *rc = RESETTABLE_CLASS(klass);
+
+    pc->realize = mx_realize;
+    pc->exit = mx_exit;
+    pc->config_write = mx_config_write;
+    pc->vendor_id = MXACCEL_PCI_VENDOR_ID;
+    pc->device_id = MXACCEL_PCI_DEVICE_ID;
+    pc->class_id = MXACCEL_PCI_CLASS;
+    pc->revision = MXACCEL_VERSION_MAJOR;
+    rc->phases.enter = mx_reset_enter;
+    rc->phases.hold = mx_reset_hold;
+    dc->desc = "MX1 compute-in-memory accelerator";
+    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
+    device_class_set_props(dc, mx_properties);
+    object_class_property_set_description(klass, "chip",
+        "chip file: a path, or a name such as mx1");
+    object_class_property_set_description(klass, "store",
+        "file that holds the non-volatile cells");
+    object_class_property_set_description(klass, "isa",
+        "instruction set: auto, portable, avx2, avx512");
+    object_class_property_set_description(klass, "threads",
+        "threads a job runs on, 0: one per CPU");
+    object_class_property_set_description(klass, "vectors",
+        "MSI-X vectors");
+    object_class_property_set_description(klass, "seed",
+        "serial number, which is the seed of all randomness");
+}
+
+static const TypeInfo mx_type = {
+    .name = TYPE_MXACCEL,
+    .parent = TYPE_PCI_DEVICE,
+    .instance_size = sizeof(MxState),
+    .class_init = mx_class_init,
+    .interfaces = (InterfaceInfo[]) {
+        { INTERFACE_PCIE_DEVICE },
+        { },
+    },
+};
+
+static void mx_register(void)
+{
+    type_register_static(&mx_type);
+}
+
+type_init(mx_register)
