@@ -204,11 +204,22 @@ def chips():
                  [40] + [60 // len(parsed)] * len(parsed))
 
 
+def function(path, name):
+    """A function of a source file, with the comment above it."""
+    found = re.search(rf"^/\*(?:(?!\*/).)*\*/\n[^\n;]*\b{name}\([^;{{]*\)\n{{\n.*?^}}$", source(path),
+                      re.M | re.S)
+    if not found:
+        raise SourceError(f"no function {name} with a comment in {path}")
+    lines = found.group().expandtabs(8).splitlines()
+    return ["::", ""] + ["   " + line if line else "" for line in lines]
+
+
 GENERATORS = {
     "registers": registers, "fields": fields, "codes": codes, "status-codes": status_codes,
     "counters": lambda: indexed("MXACCEL_COUNTERS"),
     "chip-values": lambda: indexed("MXACCEL_CHIP_VALUES"),
-    "struct": struct_table, "sqe": sqe_table, "chip-keys": chip_keys, "chips": chips,
+    "struct": struct_table, "sqe": sqe_table, "function": function,
+    "chip-keys": chip_keys, "chips": chips,
 }
 
 
