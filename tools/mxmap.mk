@@ -1,5 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The tokenizer's test programs. The fuzzed one runs under the sanitizers.
+# mxmap: maps a Hugging Face folder to a model image.
+
+BINS += $(B)/bin/mxmap
+
+MXMAP_SRCS := $(addprefix tools/,mxmap.c mxmap_report.c safetensors.c hf_config.c hf_tokenizer.c \
+	plan.c program.c quantise.c image_writer.c golden.c card.c)
+MXMAP_HDRS := $(addprefix tools/,mxmap.h safetensors.h hf_config.h hf_tokenizer.h program.h \
+	quantise.h image_writer.h golden.h card.h) $(wildcard uapi/*.h) qemu-device/chip/chip.h \
+	qemu-device/chip/digest.h libmxrt/mxrt.h
+
+$(B)/bin/mxmap: $(MXMAP_SRCS) $(MXMAP_HDRS) $(B)/lib/libmxrt.a tools/mxmap.mk
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(MXRT_CPPFLAGS) -Itools $(LDFLAGS) -o $@ $(MXMAP_SRCS) \
+		$(B)/lib/libmxrt.a -ljansson $(MXRT_LIBS) -lm
+
+# The tokenizer's test programs run under the sanitizers.
 
 TOKENIZER_SRCS := libmxrt/tokenizer.c libmxrt/tokenizer_unicode.c
 

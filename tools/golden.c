@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The chip that an image is mapped for, and the job with a known answer.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "digest.h"
+#include "golden.h"
+#include "mxmap.h"
+#include "mxrt.h"
+#include "program.h"
+
+#define MAX_CHIP_FILE 65536
+#define GOLDEN_TOKENS 16	/* ids per sequence, if the model takes as many */
+#define GOLDEN_SEQUENCES 2	/* the second is padded */
+#define WRITE_BYTES (1u << 20)
+
+/* ------------------------------------------------------------- the chip */
+
+static bool is_path(const char *name)
+{
+	size_t length = strlen(name);
+
+	return strchr(name, '/') || (length > 4 && !strcmp(name + length - 4, ".ini"));
+}
+
+int target_read(const char *name, struct mx_chip_config *config)
+{
+	const char *folder = getenv("MXACCEL_CHIP_DIR"), *base = strrchr(name, '/');
+	char *file = NULL, *path = NULL, *text = NULL, err[256] = "";
+	size_t bytes;
+	int ret = -1;
+
+	base = base ? base + 1 : name;
+	if (!folder || !*folder)
+		folder = MXRT_CHIP_DIR;
+	if (is_path(name))
+		path = strdup(name);
+	else if (asprintf(&file, "%s.ini", name) >= 0)
+		path = mxmap_path(folder, file);
+	if (path) {
+		text = mxmap_read_file(path, MAX_CHIP_FILE, &bytes);
+		if (!text && errno == ENOENT)
+			mxmap_error("there is no chip file %s", path);
+	}
+	if (text) {
+		char short_name[sizeof(config->name)] = "";
+		size_t length = strlen(base);
+
+		if (is_path(name) && length > 4 && !strcmp(base + length - 4, ".ini"))
+			length -= 4;
+		memcpy(short_name, base, length < sizeof(short_name) ? length :
+							       sizeof(short_name) - 1);
+		if (mx_chip_config_parse(config, short_name, text, bytes, err, sizeof(err)))
+			mxmap_error("chip file %s: %s", path, err);
+		else
+			ret = 0;
+	}
+	free(text);
+	free(path);
+	free(file);
+	return ret;
+}
+
+static uint64_t page_up(uint64_t bytes)
+{
+	return (bytes + MXACCEL_PAGE - 1) / MXACCEL_PAGE * MXACCEL_PAGE;
+}
+
+/* The longest sequence whose intermediates fit, 0 if none does */
+static uint32_t longest_that_fits(const struct mxaccel_model *model, uint64_t room)
+{
+	uint32_t tokens = model->max_tokens;
+
+	while (tokens && program_act_bytes(model, tokens) > room)
+		tokens--;
+	return tokens;
+}
+
+int target_check(const struct mx_chip_config *config, const struct mxaccel_model *model,
+		 uint64_t model_bytes)
+{
+	uint64_t need = page_up(model_bytes) + page_up(model->params_bytes);
+	uint64_t room = mx_chip_capacity(config);
+	uint64_t row_bytes = 4 * ((const struct mxaccel_region *)(model + 1))[1].cols;
+	uint32_t tokens;
+
+	if (model_bytes > MXACCEL_MODEL_MAX_BYTES)
+		return mxmap_fail("the program takes %" PRIu64 " bytes, more than the %u that any chip takes",
+				  model_bytes, MXACCEL_MODEL_MAX_BYTES);
+	if (need > room)
+		return mxmap_fail("the model needs %" PRIu64 " bytes of cells, chip %s has %" PRIu64 ": it is %" PRIu64 " bytes too large",
+				  need, config->name, room, need - room);
+	need = program_act_bytes(model, model->max_tokens);
+	room = mx_chip_act_bytes(config);
+	if (need > room) {
+		tokens = longest_that_fits(model, room);
+		if (!tokens)
+			return mxmap_fail("one token needs %" PRIu64 " bytes of intermediates, chip %s has %" PRIu64,
+					  program_act_bytes(model, 1), config->name, room);
+		return mxmap_fail("%u tokens need %" PRIu64 " bytes of intermediates, chip %s has %" PRIu64 ": map with --max-tokens %u or less",
+				  model->max_tokens, need, config->name, room, tokens);
+	}
+	if (model->max_tokens * row_bytes > config->max_io_bytes)
+		return mxmap_fail("the result of %u tokens has %" PRIu64 " bytes, a job on chip %s transfers %u at most: map with --max-tokens %" PRIu64 " or less",
+				  model->max_tokens, model->max_tokens * row_bytes, config->name,
+				  config->max_io_bytes, config->max_io_bytes / row_bytes);
+	return 0;
+}
+
+/* --------------------------------------------------------- the known answer */
+
+struct result {
+	const int32_t *ids;
+	uint8_t *out;
+};
+
+static int read_ids(void *opaque, uint64_t offset, void *to, uint64_t bytes)
+{
+	const struct result *result = opaque;
+
+	memcpy(to, (const uint8_t *)result->ids + offset, bytes);
+	return 0;
+}
+
+static int write_out(void *opaque, uint64_t offset, const void *from, uint64_t bytes)
+{
+	struct result *result = opaque;
+
+	memcpy(result->out + offset, from, bytes);
+	return 0;
+}
+
+static int program(struct mx_chip *chip, const uint8_t content[32],
+		   const struct mxaccel_model *model, uint64_t model_bytes, const uint8_t *params,
+		   uint32_t *id)
+{
+	uint64_t at, start = page_up(model_bytes);
+	uint32_t prog;
+	uint16_t status;
+
+	status = mx_chip_prog_begin(chip, content, model_bytes, model->params_bytes, &prog);
+	if (!status) {
+		status = mx_chip_prog_write(chip, prog, 0, model, model_bytes);
+		for (at = 0; at < model->params_bytes && !status; at += WRITE_BYTES) {
+			uint64_t left = model->params_bytes - at;
+
+			status = mx_chip_prog_write(chip, prog, start + at, params + at,
+						    left < WRITE_BYTES ? left : WRITE_BYTES);
+		}
+		if (status)
+			mx_chip_prog_abort(chip, prog);
+		else
+			status = mx_chip_prog_commit(chip, prog, id);
+	}
+	if (status)
+		return mxmap_fail("the chip model refuses the image: %s", mxrt_strerror(status));
+	return 0;
+}
+
+static int run(struct mx_chip *chip, uint32_t model_id, struct mxaccel_golden *golden)
+{
+	struct result result = { .ids = (const int32_t *)(golden + 1) };
+	struct mx_job job = {
+		.model = model_id, .entry = golden->entry, .nr_seq = golden->nr_seq,
+		.tokens = golden->tokens, .read = read_ids, .write = write_out,
+		.opaque = &result };
+	uint64_t in_bytes, out_bytes;
+	int ret = 0;
+
+	job.status = mx_chip_job_sizes(chip, model_id, golden->entry, golden->nr_seq,
+				       golden->tokens, &in_bytes, &out_bytes, &job.field);
+	if (!job.status) {
+		result.out = calloc(1, out_bytes);
+		if (!result.out)
+			return mxmap_no_memory();
+		mx_chip_job_run(chip, &job);
+	}
+	golden->cycles = job.result;
+	golden->out_bytes = out_bytes;
+	if (job.status)
+		ret = mxmap_fail("the chip model fails at a trial: %s (%" PRIu64 ")",
+				 mxrt_strerror(job.status), job.result);
+	else if (mx_sha256(result.out, out_bytes, golden->out_sha256))
+		ret = mxmap_fail("the crypto library failed to hash");
+	free(result.out);
+	return ret;
+}
+
+/* Ids all over the vocabulary, never 0; the last sequence is half padding. */
+static void fill_ids(struct mxaccel_golden *golden, uint32_t vocab)
+{
+	uint32_t *id = (uint32_t *)(golden + 1);
+	uint32_t s, t;
+
+	for (s = 0; s < golden->nr_seq; s++)
+		for (t = 0; t < golden->tokens; t++)
+			if (s + 1 < golden->nr_seq || t < (golden->tokens + 1) / 2)
+				id[s * golden->tokens + t] =
+					1 + (101 + 7919ull * (s * golden->tokens + t)) % (vocab - 1);
+}
+
+int golden_make(const struct mx_chip_config *config, const uint8_t content[32],
+		const struct mxaccel_model *model, uint64_t model_bytes, const void *params,
+		struct mxaccel_golden **out, size_t *bytes)
+{
+	uint32_t tokens = model->max_tokens < GOLDEN_TOKENS ? model->max_tokens : GOLDEN_TOKENS;
+	uint64_t nv_bytes = mx_chip_nv_bytes(config);
+	struct mx_chip_params host = { .isa = MX_ISA_AUTO };
+	struct mxaccel_golden *golden;
+	struct mx_chip *chip;
+	char err[256] = "";
+	uint32_t model_id;
+	int ret = -1;
+
+	*bytes = sizeof(*golden) + GOLDEN_SEQUENCES * tokens * sizeof(uint32_t);
+	golden = calloc(1, *bytes);
+	/* Only what the model takes becomes real memory. */
+	host.nv = mmap(NULL, nv_bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!golden || host.nv == MAP_FAILED) {
+		free(golden);
+		return mxmap_no_memory();
+	}
+	golden->nr_seq = GOLDEN_SEQUENCES;
+	golden->tokens = tokens;
+	fill_ids(golden, model->vocab);
+	chip = mx_chip_new(config, &host, err, sizeof(err));
+	if (!chip) {
+		mxmap_error("cannot run the chip model: %s", err);
+	} else if (!program(chip, content, model, model_bytes, params, &model_id)) {
+		ret = run(chip, model_id, golden);
+		mx_chip_model_put(chip, model_id);
+	}
+	if (chip)
+		mx_chip_free(chip);
+	munmap(host.nv, nv_bytes);
+	if (ret)
+		free(golden);
+	else
+		*out = golden;
+	return ret;
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * mxmap: maps a Hugging Face BERT folder to a model image (.mxw) for a chip.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <utf8proc.h>
+
+#include "card.h"
+#include "digest.h"
+#include "golden.h"
+#include "hf_config.h"
+#include "hf_tokenizer.h"
+#include "image_writer.h"
+#include "mxmap.h"
+#include "program.h"
+#include "quantise.h"
+
+static const char usage[] =
+"usage: mxmap MODELDIR -o IMAGE [options]\n"
+"\n"
+"Maps a Hugging Face BERT folder (config.json, model.safetensors or its shards,\n"
+"vocab.txt) to a model image for a chip: weights become INT8, layers a program.\n"
+"\n"
+"  -o, --output FILE     image to write\n"
+"  -c, --chip CHIP       name of a chip or path of a chip file (default: mx1)\n"
+"  -n, --name NAME       name of the model (default: that of the folder)\n"
+"  -t, --max-tokens N    longest sequence (default: as long as the model takes)\n"
+"  -v, --verbose         say what became of each parameter\n"
+"  -h, --help            show this\n"
+"      --version         show the version\n";
+
+struct options {
+	const char *folder, *output, *chip, *name;
+	uint32_t max_tokens;
+	bool verbose;
+};
+
+/* Everything that a mapping needs; freed as a whole. */
+struct mapping {
+	const struct options *options;
+	struct mx_chip_config chip;
+	struct hf_config config;
+	struct hf_tokenizer tokenizer;
+	struct checkpoint checkpoint;
+	struct plan plan;
+	struct mxaccel_model *model;
+	uint64_t model_bytes;
+	char name[sizeof(((struct mxaccel_model *)NULL)->name)];
+	struct image_writer *writer;
+	struct mxaccel_image header;
+	struct mxaccel_section params;
+	struct quantise_report report;
+};
+
+static int parse_tokens(const char *text, uint32_t *tokens)
+{
+	unsigned long value;
+	char *end;
+
+	errno = 0;
+	value = strtoul(text, &end, 10);
+	if (errno || *end || end == text || *text == '-' || !value || value > MXACCEL_MAX_K)
+		return mxmap_fail("--max-tokens %s is not a number from 1 to %u", text,
+				  MXACCEL_MAX_K);
+	*tokens = value;
+	return 0;
+}
+
+/* Return: 0, -1 after a message, 1: done already. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+	static const struct option longs[] = {
+		{ "output", required_argument, NULL, 'o' },
+		{ "chip", required_argument, NULL, 'c' },
+		{ "name", required_argument, NULL, 'n' },
+		{ "max-tokens", required_argument, NULL, 't' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ }
+	};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "o:c:n:t:vh", longs, NULL)) != -1) {
+		switch (option) {
+		case 'o':
+			options->output = optarg;
+			break;
+		case 'c':
+			options->chip = optarg;
+			break;
+		case 'n':
+			options->name = optarg;
+			break;
+		case 't':
+			if (parse_tokens(optarg, &options->max_tokens))
+				return -1;
+			break;
+		case 'v':
+			options->verbose = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 1;
+		case 'V':
+			puts("mxmap " MXMAP_VERSION);
+			return 1;
+		default:
+			return -1;	/* getopt_long() has said what is wrong. */
+		}
+	}
+	if (optind + 1 != argc)
+		return mxmap_fail("name one model folder (mxmap --help says more)");
+	options->folder = argv[optind];
+	if (!options->output)
+		return mxmap_fail("-o FILE is needed: where the image goes");
+	return 0;
+}
+
+/* A name that every reader shows as it is: UTF-8 without control characters */
+static int set_name(struct mapping *m)
+{
+	const char *given = m->options->name;
+	char *folder = given ? NULL : card_folder_name(m->options->folder);
+	const char *name = given ? given : folder ? folder : "model", *at = name;
+	int ret = 0;
+
+	while (*at && !ret) {
+		utf8proc_int32_t c;
+		utf8proc_ssize_t used = utf8proc_iterate((const utf8proc_uint8_t *)at, -1, &c);
+
+		if (used < 1 || c < 0x20 || (c >= 0x7f && c < 0xa0))
+			ret = mxmap_fail("the model's name is not printable UTF-8: give another with --name");
+		else
+			at += used;
+	}
+	if (!ret && (!*name || strlen(name) >= sizeof(m->name)))
+		ret = mxmap_fail("the model's name \"%s\" must have 1 to %zu bytes: give another with --name",
+				 name, sizeof(m->name) - 1);
+	if (!ret)
+		strcpy(m->name, name);
+	free(folder);
+	return ret;
+}
+
+/* All that can be checked before anything is written */
+static int prepare(struct mapping *m)
+{
+	uint32_t max_tokens = m->options->max_tokens;
+
+	if (target_read(m->options->chip, &m->chip) ||
+	    hf_config_read(m->options->folder, &m->config) || set_name(m))
+		return -1;
+	if (!max_tokens)
+		max_tokens = m->config.positions;
+	if (max_tokens > m->config.positions)
+		return mxmap_fail("--max-tokens %u: the model has positions for %u", max_tokens,
+				  m->config.positions);
+	if (hf_tokenizer_read(m->options->folder, m->config.vocab, &m->tokenizer) ||
+	    checkpoint_open(m->options->folder, &m->checkpoint) ||
+	    plan_make(&m->config, checkpoint_has_pooler(&m->checkpoint), &m->plan) ||
+	    checkpoint_check(&m->checkpoint, &m->plan))
+		return -1;
+	m->model = program_make(&m->config, &m->plan, m->name, max_tokens, &m->model_bytes);
+	if (!m->model)
+		return -1;
+	return target_check(&m->chip, m->model, m->model_bytes);
+}
+
+static int write_model(struct mapping *m)
+{
+	const struct mxaccel_section *params, *model;
+	size_t digest_bytes;
+	void *digests;
+	int ret;
+
+	if (image_begin(m->writer, MXACCEL_SEC_MODEL) ||
+	    image_write(m->writer, m->model, m->model_bytes))
+		return -1;
+	model = image_end(m->writer);
+	if (!model || image_begin(m->writer, MXACCEL_SEC_PARAMS) ||
+	    quantise_params(&m->checkpoint, &m->plan, m->writer, m->options->verbose, &m->report))
+		return -1;
+	params = image_end(m->writer);
+	if (!params)
+		return -1;
+	if (params->bytes != m->plan.params_bytes)
+		return mxmap_fail("wrote %" PRIu64 " bytes of parameters instead of %" PRIu64 ": this is a bug of mxmap",
+				  (uint64_t)params->bytes, m->plan.params_bytes);
+	m->params = *params;
+	if (mx_digest_content(model->digest, params->digest, m->header.content))
+		return mxmap_fail("the crypto library failed to hash");
+	if (image_copy_chunks(m->writer, &digests, &digest_bytes))
+		return -1;
+	ret = image_section(m->writer, MXACCEL_SEC_CHUNKS, digests, digest_bytes);
+	free(digests);
+	return ret;
+}
+
+static int write_card(struct mapping *m)
+{
+	char *card = card_make(m->options->folder, m->name, m->chip.name, &m->config, &m->report);
+	int ret;
+
+	if (!card)
+		return -1;
+	ret = image_section(m->writer, MXACCEL_SEC_CARD, card, strlen(card));
+	free(card);
+	return ret;
+}
+
+static int write_golden(struct mapping *m)
+{
+	const void *params = image_map(m->writer, &m->params);
+	struct mxaccel_golden *golden;
+	size_t bytes;
+	int ret;
+
+	if (!params)
+		return -1;
+	ret = golden_make(&m->chip, m->header.content, m->model, m->model_bytes, params, &golden,
+			  &bytes);
+	munmap((void *)params, m->params.bytes);
+	if (ret)
+		return -1;
+	ret = image_section(m->writer, MXACCEL_SEC_GOLDEN, golden, bytes);
+	free(golden);
+	return ret;
+}
+
+static int write_image(struct mapping *m)
+{
+	struct image_writer *writer;
+
+	m->writer = image_create(m->options->output);
+	if (!m->writer)
+		return -1;
+	if (write_model(m) ||
+	    image_section(m->writer, MXACCEL_SEC_VOCAB, m->tokenizer.vocab,
+			  m->tokenizer.vocab_bytes) ||
+	    image_section(m->writer, MXACCEL_SEC_TOKENIZER, &m->tokenizer.config,
+			  sizeof(m->tokenizer.config)) ||
+	    write_card(m) || write_golden(m))
+		return -1;
+	strcpy(m->header.name, m->name);
+	strcpy(m->header.chip, m->chip.name);
+	strcpy(m->header.builder, "mxmap " MXMAP_VERSION);
+	writer = m->writer;
+	m->writer = NULL;
+	return image_commit(writer, &m->header);
+}
+
+static void summary(const struct mapping *m)
+{
+	const struct mxaccel_image *header = &m->header;
+
+	fprintf(stderr, "%s: %s for %s, %.1f MB, %u layers of %u, up to %u tokens, weights %.2f %% off, content ",
+		m->options->output, m->name, m->chip.name, header->file_bytes / 1e6,
+		m->config.layers, m->config.hidden, m->model->max_tokens,
+		100 * quantise_relative(&m->report.matrices));
+	for (size_t i = 0; i < 6; i++)
+		fprintf(stderr, "%02x", header->content[i]);
+	fputc('\n', stderr);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options = { .chip = "mx1" };
+	struct mapping m = { .options = &options };
+	int ret = parse_options(argc, argv, &options);
+
+	if (ret)
+		return ret < 0 ? 2 : 0;
+	ret = prepare(&m) || write_image(&m);
+	if (!ret)
+		summary(&m);
+	image_abort(m.writer);
+	free(m.model);
+	plan_free(&m.plan);
+	checkpoint_close(&m.checkpoint);
+	hf_tokenizer_free(&m.tokenizer);
+	hf_config_free(&m.config);
+	return ret ? 1 : 0;
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Layout of PARAMS: the parameters of a BERT encoder one after the other, each
+ * piece at a word boundary.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxmap.h"
+#include "program.h"
+
+static uint64_t take(struct plan *plan, uint64_t bytes)
+{
+	uint64_t at = plan->params_bytes;
+
+	plan->params_bytes += (bytes + MXACCEL_WORD - 1) / MXACCEL_WORD * MXACCEL_WORD;
+	return at;
+}
+
+static void add(struct plan *plan, enum weight_kind kind, const char *prefix,
+		const char *const *names, uint32_t rows, uint32_t cols, const char *step)
+{
+	struct weight *weight = &plan->weight[plan->nr++];
+
+	weight->kind = kind;
+	for (; names[weight->nr_parts]; weight->nr_parts++)
+		snprintf(weight->name[weight->nr_parts], sizeof(weight->name[0]), "%s%s", prefix,
+			 names[weight->nr_parts]);
+	weight->rows = rows * weight->nr_parts;
+	weight->cols = cols;
+	snprintf(weight->step, sizeof(weight->step), "%s", step);
+	switch (kind) {
+	case WEIGHT_TABLE:
+		weight->w_off = take(plan, rows * MXACCEL_TABLE_STRIDE(cols));
+		weight->s_off = take(plan, 4ull * rows);
+		break;
+	case WEIGHT_MATRIX:
+		weight->w_off = take(plan, MXACCEL_PANEL_BYTES(weight->rows, cols));
+		weight->s_off = take(plan, 4ull * weight->rows);
+		weight->b_off = take(plan, 4ull * weight->rows);
+		break;
+	case WEIGHT_NORM:
+		weight->w_off = take(plan, 4ull * cols);
+		weight->b_off = take(plan, 4ull * cols);
+		break;
+	}
+}
+
+#define NAMES(...) ((const char *const []){ __VA_ARGS__, NULL })
+
+static void add_layer(struct plan *plan, const struct hf_config *c, unsigned int layer)
+{
+	char prefix[32], step[32];
+
+	snprintf(prefix, sizeof(prefix), "encoder.layer.%u.", layer);
+	snprintf(step, sizeof(step), "layer %u of %u", layer + 1, c->layers);
+	add(plan, WEIGHT_MATRIX, prefix,
+	    NAMES("attention.self.query", "attention.self.key", "attention.self.value"),
+	    c->hidden, c->hidden, step);
+	add(plan, WEIGHT_MATRIX, prefix, NAMES("attention.output.dense"), c->hidden, c->hidden,
+	    step);
+	add(plan, WEIGHT_NORM, prefix, NAMES("attention.output.LayerNorm"), 1, c->hidden, step);
+	add(plan, WEIGHT_MATRIX, prefix, NAMES("intermediate.dense"), c->ffn, c->hidden, step);
+	add(plan, WEIGHT_MATRIX, prefix, NAMES("output.dense"), c->hidden, c->ffn, step);
+	add(plan, WEIGHT_NORM, prefix, NAMES("output.LayerNorm"), 1, c->hidden, step);
+}
+
+int plan_make(const struct hf_config *c, bool pooler, struct plan *plan)
+{
+	unsigned int i;
+
+	memset(plan, 0, sizeof(*plan));
+	plan->pooler = pooler;
+	plan->weight = calloc(PLAN_FIRST_LAYER + PLAN_PER_LAYER * c->layers + 1,
+			      sizeof(*plan->weight));
+	if (!plan->weight)
+		return mxmap_no_memory();
+	add(plan, WEIGHT_TABLE, "embeddings.", NAMES("word_embeddings"), c->vocab, c->hidden,
+	    "embeddings");
+	add(plan, WEIGHT_TABLE, "embeddings.", NAMES("position_embeddings"), c->positions,
+	    c->hidden, "embeddings");
+	add(plan, WEIGHT_TABLE, "embeddings.", NAMES("token_type_embeddings"), c->types,
+	    c->hidden, "embeddings");
+	add(plan, WEIGHT_NORM, "embeddings.", NAMES("LayerNorm"), 1, c->hidden, "embeddings");
+	for (i = 0; i < c->layers; i++)
+		add_layer(plan, c, i);
+	if (pooler)
+		add(plan, WEIGHT_MATRIX, "pooler.", NAMES("dense"), c->hidden, c->hidden, "pooler");
+	return 0;
+}
+
+void plan_free(struct plan *plan)
+{
+	free(plan->weight);
+	plan->weight = NULL;
+}

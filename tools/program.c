@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The chip program of a BERT encoder: regions, entries, macro-ops.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mxmap.h"
+#include "program.h"
+
+#define NO_LAYER 0xffff
+#define MAX_ENTRIES 3
+#define OPS_OF_LAYER 13
+#define OPS_AROUND 12	/* at most: embedding, result */
+
+/*
+ * Regions. WIDE holds Q, K and V side by side, then the attention's output,
+ * then the inner activations of the feed-forward network.
+ */
+enum {
+	IDS,		/* 0, which ops that mask may leave out */
+	HIDDEN,		/* [T, hidden]: input and output of each layer */
+	WIDE,		/* [T, max(3 * hidden, ffn)] */
+	SCORES,		/* [heads, T, T] */
+	MIXED,		/* [T, hidden]: attention over V; output of the network */
+	POOLED,		/* [1, hidden] */
+	POOLER,		/* [1, hidden] */
+	NR_REGIONS
+};
+
+struct builder {
+	const struct hf_config *config;
+	const struct plan *plan;
+	struct mxaccel_region region[NR_REGIONS];
+	struct mxaccel_entry entry[MAX_ENTRIES];
+	uint32_t nr_entries;
+	struct mxaccel_op *op;
+	uint32_t nr_ops;
+	uint16_t layer;
+};
+
+static uint32_t float_bits(float value)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
+static void emit(struct builder *b, struct mxaccel_op op)
+{
+	op.layer = b->layer;
+	b->op[b->nr_ops++] = op;
+}
+
+static void embed(struct builder *b, uint8_t kind, unsigned int weight, uint16_t flags)
+{
+	const struct weight *w = &b->plan->weight[weight];
+
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_EMBED, .kind = kind, .flags = flags, .dst = HIDDEN,
+		.src = IDS, .k = w->cols, .n = w->rows, .w_off = w->w_off, .s_off = w->s_off });
+}
+
+static void norm(struct builder *b, unsigned int weight)
+{
+	const struct weight *w = &b->plan->weight[weight];
+
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_NORM, .kind = MXACCEL_NORM_LAYER, .dst = HIDDEN,
+		.src = HIDDEN, .k = w->cols, .w_off = w->w_off, .b_off = w->b_off,
+		.alpha = float_bits(b->config->eps) });
+}
+
+static void matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_t src)
+{
+	const struct weight *w = &b->plan->weight[weight];
+
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_MATMUL, .flags = MXACCEL_OPF_BIAS, .dst = dst, .src = src,
+		.k = w->cols, .n = w->rows, .w_off = w->w_off, .s_off = w->s_off,
+		.b_off = w->b_off });
+}
+
+static void act(struct builder *b, uint8_t kind, uint16_t region, uint32_t cols)
+{
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_ACT, .kind = kind, .dst = region, .src = region, .k = cols });
+}
+
+/* The residual: hidden += what the region holds in its first columns */
+static void add_to_hidden(struct builder *b, uint16_t region)
+{
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_ADD, .dst = HIDDEN, .src = HIDDEN, .src2 = region,
+		.k = b->config->hidden });
+}
+
+static void attention(struct builder *b, unsigned int first)
+{
+	uint32_t hidden = b->config->hidden, heads = b->config->heads, width = hidden / heads;
+
+	matmul(b, first + PLAN_QKV, WIDE, HIDDEN);
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_MATMUL_DYN, .kind = MXACCEL_DYN_QK, .dst = SCORES,
+		.src = WIDE, .src2 = WIDE, .heads = heads, .src2_col = hidden, .k = width,
+		.alpha = float_bits(1 / sqrt(width)) });
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_SOFTMAX, .flags = MXACCEL_OPF_PAD_MASK, .dst = SCORES,
+		.src = SCORES, .src2 = IDS });
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_MATMUL_DYN, .kind = MXACCEL_DYN_PV, .dst = MIXED,
+		.src = SCORES, .src2 = WIDE, .heads = heads, .src2_col = 2 * hidden, .n = width });
+	matmul(b, first + PLAN_ATT_OUT, WIDE, MIXED);
+	add_to_hidden(b, WIDE);
+	norm(b, first + PLAN_ATT_NORM);
+}
+
+static void encoder(struct builder *b)
+{
+	unsigned int layer;
+
+	b->layer = NO_LAYER;
+	emit(b, (struct mxaccel_op){ .opcode = MXACCEL_OP_LOAD, .dst = IDS });
+	embed(b, MXACCEL_EMBED_TOKEN, PLAN_WORDS, 0);
+	embed(b, MXACCEL_EMBED_POSITION, PLAN_POSITIONS, MXACCEL_OPF_ACCUMULATE);
+	embed(b, MXACCEL_EMBED_FIXED, PLAN_TYPES, MXACCEL_OPF_ACCUMULATE);
+	norm(b, PLAN_EMBED_NORM);
+	for (layer = 0; layer < b->config->layers; layer++) {
+		unsigned int first = PLAN_FIRST_LAYER + layer * PLAN_PER_LAYER;
+
+		b->layer = layer;
+		attention(b, first);
+		matmul(b, first + PLAN_FFN_IN, WIDE, HIDDEN);
+		act(b, b->config->act, WIDE, b->config->ffn);
+		matmul(b, first + PLAN_FFN_OUT, MIXED, WIDE);
+		add_to_hidden(b, MIXED);
+		norm(b, first + PLAN_FFN_NORM);
+		emit(b, (struct mxaccel_op){ .opcode = MXACCEL_OP_FENCE });
+	}
+	b->layer = NO_LAYER;
+}
+
+static void begin_entry(struct builder *b, const char *name, uint8_t out_kind)
+{
+	struct mxaccel_entry *entry = &b->entry[b->nr_entries];
+
+	strcpy(entry->name, name);
+	entry->first_op = b->nr_ops;
+	entry->out_kind = out_kind;
+	entry->out_cols = b->config->hidden;
+	encoder(b);
+}
+
+static void end_entry(struct builder *b, uint16_t region)
+{
+	struct mxaccel_entry *entry = &b->entry[b->nr_entries++];
+
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_STORE, .src = region, .k = b->config->hidden });
+	entry->nr_ops = b->nr_ops - entry->first_op;
+}
+
+static void pool(struct builder *b, uint8_t kind)
+{
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_POOL, .kind = kind, .dst = POOLED, .src = HIDDEN,
+		.k = b->config->hidden });
+}
+
+static void build_entries(struct builder *b)
+{
+	begin_entry(b, "tokens", MXACCEL_REGION_ROWS);
+	end_entry(b, HIDDEN);
+
+	if (b->config->pool) {
+		begin_entry(b, "sentence", MXACCEL_REGION_SEQ);
+		pool(b, b->config->pool);
+		emit(b, (struct mxaccel_op){
+			.opcode = MXACCEL_OP_NORM, .kind = MXACCEL_NORM_L2, .dst = POOLED,
+			.src = POOLED, .k = b->config->hidden });
+		end_entry(b, POOLED);
+	}
+	if (b->plan->pooler) {
+		begin_entry(b, "pooler", MXACCEL_REGION_SEQ);
+		pool(b, MXACCEL_POOL_FIRST);
+		matmul(b, b->plan->nr - 1, POOLER, POOLED);
+		act(b, MXACCEL_ACT_TANH, POOLER, b->config->hidden);
+		end_entry(b, POOLER);
+	}
+}
+
+static uint32_t fill_regions(struct builder *b)
+{
+	uint32_t hidden = b->config->hidden, ffn = b->config->ffn;
+	struct mxaccel_region *r = b->region;
+
+	r[IDS].kind = MXACCEL_REGION_IDS;
+	r[HIDDEN] = (struct mxaccel_region){ .kind = MXACCEL_REGION_ROWS, .cols = hidden };
+	r[WIDE] = (struct mxaccel_region){
+		.kind = MXACCEL_REGION_ROWS, .cols = 3 * hidden > ffn ? 3 * hidden : ffn };
+	r[SCORES] = (struct mxaccel_region){
+		.kind = MXACCEL_REGION_SCORES, .cols = b->config->heads };
+	r[MIXED] = r[HIDDEN];
+	r[POOLED] = (struct mxaccel_region){ .kind = MXACCEL_REGION_SEQ, .cols = hidden };
+	r[POOLER] = r[POOLED];
+	if (b->plan->pooler)
+		return POOLER + 1;
+	return b->config->pool ? POOLED + 1 : POOLED;
+}
+
+struct mxaccel_model *program_make(const struct hf_config *config, const struct plan *plan,
+				   const char *name, uint32_t max_tokens, uint64_t *bytes)
+{
+	size_t max_ops = MAX_ENTRIES * (OPS_AROUND + (size_t)OPS_OF_LAYER * config->layers);
+	struct builder b = { .config = config, .plan = plan };
+	struct mxaccel_model *model = NULL;
+	uint32_t nr_regions;
+	uint8_t *at;
+
+	b.op = calloc(max_ops, sizeof(*b.op));
+	if (b.op) {
+		nr_regions = fill_regions(&b);
+		build_entries(&b);
+		*bytes = sizeof(*model) + nr_regions * sizeof(b.region[0]) +
+			 b.nr_entries * sizeof(b.entry[0]) + b.nr_ops * sizeof(b.op[0]);
+		model = calloc(1, *bytes);
+	}
+	if (model) {
+		model->magic = MXACCEL_MODEL_MAGIC;
+		model->version = MXACCEL_MODEL_VERSION;
+		strncpy(model->name, name, sizeof(model->name) - 1);
+		model->params_bytes = plan->params_bytes;
+		model->vocab = config->vocab;
+		model->max_tokens = max_tokens;
+		model->nr_regions = nr_regions;
+		model->nr_entries = b.nr_entries;
+		model->nr_ops = b.nr_ops;
+		at = (uint8_t *)(model + 1);
+		at = mempcpy(at, b.region, nr_regions * sizeof(b.region[0]));
+		at = mempcpy(at, b.entry, b.nr_entries * sizeof(b.entry[0]));
+		memcpy(at, b.op, b.nr_ops * sizeof(b.op[0]));
+	} else {
+		mxmap_no_memory();
+	}
+	free(b.op);
+	return model;
+}
+
+uint64_t program_act_bytes(const struct mxaccel_model *model, uint32_t tokens)
+{
+	const struct mxaccel_region *region = (const void *)(model + 1);
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < model->nr_regions; i++) {
+		uint64_t elements = region[i].cols ? region[i].cols : 1;
+
+		if (region[i].kind != MXACCEL_REGION_SEQ)
+			elements *= tokens;
+		if (region[i].kind == MXACCEL_REGION_SCORES)
+			elements *= tokens;
+		sum += (4 * elements + MXACCEL_WORD - 1) / MXACCEL_WORD * MXACCEL_WORD;
+	}
+	return sum;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a model's configuration to what the chip runs: where each parameter
+ * lies in PARAMS, and the MODEL section with its programs.
+ */
+#ifndef PROGRAM_H
+#define PROGRAM_H
+
+#include "hf_config.h"
+#include "mxaccel_image.h"
+
+enum weight_kind {
+	WEIGHT_TABLE,		/* int8 rows, a scale per row */
+	WEIGHT_MATRIX,		/* int8 panels, a scale and a bias per output channel */
+	WEIGHT_NORM,		/* gamma and beta */
+};
+
+#define WEIGHT_MAX_PARTS 3
+
+/**
+ * struct weight - a parameter of the program, in the order of PARAMS
+ * @name:	of the checkpoint's tensors, without prefix and ".weight" or
+ *		".bias"; a matrix may be several on top of each other
+ * @nr_parts:	number of them, of equal shape
+ * @rows:	rows of a table, output channels of all parts; norm: 1
+ * @cols:	columns, inputs
+ * @w_off:	offset in PARAMS: table, panels or gamma
+ * @s_off:	scales
+ * @b_off:	bias or beta
+ * @step:	what to tell the user who waits for it
+ */
+struct weight {
+	enum weight_kind kind;
+	char name[WEIGHT_MAX_PARTS][96];
+	unsigned int nr_parts;
+	uint32_t rows, cols;
+	uint64_t w_off, s_off, b_off;
+	char step[32];
+};
+
+/* Places of weights in a plan */
+#define PLAN_WORDS	0
+#define PLAN_POSITIONS	1
+#define PLAN_TYPES	2
+#define PLAN_EMBED_NORM	3
+#define PLAN_FIRST_LAYER 4
+/* Within a layer */
+#define PLAN_QKV	0
+#define PLAN_ATT_OUT	1
+#define PLAN_ATT_NORM	2
+#define PLAN_FFN_IN	3
+#define PLAN_FFN_OUT	4
+#define PLAN_FFN_NORM	5
+#define PLAN_PER_LAYER	6
+
+/**
+ * struct plan - all parameters of a model
+ * @weight:	embeddings, layers, and last the pooler if there is one
+ * @nr:		number of them
+ * @params_bytes: size of PARAMS
+ * @pooler:	there is one
+ */
+struct plan {
+	struct weight *weight;
+	size_t nr;
+	uint64_t params_bytes;
+	bool pooler;
+};
+
+/* @pooler: the checkpoint has one. Return: 0 or -1 after mxmap_fail(). */
+int plan_make(const struct hf_config *config, bool pooler, struct plan *plan);
+void plan_free(struct plan *plan);
+
+/**
+ * program_make() - the MODEL section
+ * @name:	of the model
+ * @max_tokens:	longest sequence
+ * @bytes:	out: its length
+ *
+ * Return: free() it. NULL after mxmap_fail().
+ */
+struct mxaccel_model *program_make(const struct hf_config *config, const struct plan *plan,
+				   const char *name, uint32_t max_tokens, uint64_t *bytes);
+
+/* Bytes of intermediates that the program needs for a sequence of so many tokens. */
+uint64_t program_act_bytes(const struct mxaccel_model *model, uint32_t tokens);
+
+#endif /* PROGRAM_H */
