@@ -119,6 +119,13 @@ def write_shards(folder, tensors, dtype, count):
     write_json(os.path.join(folder, "model.safetensors.index.json"), index)
 
 
+def remove_old_weights(folder):
+    """Clear an earlier run's files: a reader would take them before the new shards."""
+    for name in os.listdir(folder):
+        if name.startswith("model") and name.endswith((".safetensors", ".safetensors.index.json")):
+            os.remove(os.path.join(folder, name))
+
+
 def write_json(path, value):
     with open(path, "w", encoding="utf-8") as file:
         json.dump(value, file, indent=2)
@@ -155,6 +162,7 @@ def make_bert(folder, hidden=96, heads=3, layers=2, ffn=250, vocab=1000, max_pos
     if not 1 <= shards <= len(tensors):
         raise ValueError(f"{len(tensors)} tensors do not fill {shards} shards")
     os.makedirs(folder, exist_ok=True)
+    remove_old_weights(folder)
     write_json(os.path.join(folder, "config.json"), config)
     write_json(os.path.join(folder, "tokenizer_config.json"),
                {"do_lower_case": True, "tokenizer_class": "BertTokenizer"})
