@@ -464,9 +464,20 @@ int mxrt_image_open_memory(const void *data, size_t bytes, unsigned int flags,
 
 int mxrt_image_verify(const struct mxrt_image *image)
 {
+	const struct mxaccel_section *params;
+	int err;
+
 	if (!image)
 		return mxrt_fail(-EINVAL, "%s: no image", __func__);
-	return check_digest(image, image->section[MXACCEL_SEC_PARAMS]);
+	if (atomic_load(&image->verified))
+		return 0;
+	params = image->section[MXACCEL_SEC_PARAMS];
+	err = check_digest(image, params);
+	if (err)
+		return err;
+	mxrt_image_forget(image, image->data + params->offset, params->bytes);
+	atomic_store(&((struct mxrt_image *)image)->verified, true);
+	return 0;
 }
 
 void mxrt_image_forget(const struct mxrt_image *image, const void *from, size_t bytes)

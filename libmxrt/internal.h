@@ -85,6 +85,7 @@ struct mxrt_image {
 	const uint8_t *data;
 	size_t bytes;
 	bool mapped;			/* @data came from mmap() */
+	atomic_bool verified;		/* PARAMS match their digest; the one field that changes */
 	const struct mxaccel_image *header;
 	const struct mxaccel_section *section[MXACCEL_SEC_GOLDEN + 1];	/* by kind, or NULL */
 	const struct mxaccel_model *model;

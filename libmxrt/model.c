@@ -105,6 +105,10 @@ int mxrt_load(struct mxrt_device *dev, const struct mxrt_image *image,
 		return err;
 	if (p.flags & ~MXRT_LOAD_RESIDENT)
 		return mxrt_fail(-EINVAL, "%s: unknown flags 0x%x", __func__, p.flags);
+	/* The chip checks what it is given; but a resident model hides that a file is damaged. */
+	err = mxrt_image_verify(image);
+	if (err)
+		return err;
 	nr_entries = image->model->nr_entries;
 	model = calloc(1, sizeof(*model) + nr_entries * sizeof(model->entry[0]));
 	if (!model)

@@ -270,8 +270,8 @@ int mxrt_counters(struct mxrt_device *dev, unsigned int scope, const struct mxrt
  * @flags:	MXRT_IMAGE_*
  * @out:	the image
  *
- * Checks everything but the weights, whose digest is checked by mxrt_load()
- * or mxrt_image_verify(). The file is mapped and must not be written to or
+ * Checks everything but the weights, whose digest is checked by the first
+ * mxrt_load() or mxrt_image_verify(). The file is mapped and must not be written to or
  * truncated while the image is open (replacing it by rename() is fine).
  * Needs no device.
  * Thread safety: any thread.
@@ -481,9 +481,9 @@ struct mxrt_load_params {
  * @params:	options, or NULL
  * @out:	the model
  *
- * A model of the same content that is resident already is used as it is.
- * Otherwise the weights are checked and programmed into non-volatile cells,
- * atomically: if anything fails nothing of it stays.
+ * Checks the weights' digest, once per image. A model of the same content that
+ * is resident already is used as it is. Otherwise it is programmed into
+ * non-volatile cells, atomically: if anything fails nothing of it stays.
  * Thread safety: any thread.
  *
  * Return: 0; -ENOSPC not enough free cells or model slots; -EFBIG larger than
@@ -689,7 +689,8 @@ int mxrt_infer(struct mxrt_model *model, const struct mxrt_infer_params *params,
  *
  * Thread safety: any thread.
  *
- * Return: 0 or negative errno.
+ * Return: 0; -ENOMEM out of memory, or over the limit of `ulimit -l`; other
+ * negative errno.
  */
 int mxrt_buf_alloc(struct mxrt_device *dev, size_t bytes, unsigned int access,
 		   struct mxrt_buffer **out);

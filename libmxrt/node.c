@@ -270,9 +270,9 @@ static int node_buf_create(struct mxrt_buffer *buf)
 	if (err)
 		return err;
 	err = mxrt_node_buf_create(node->queue_fd, &buf->ptr, buf->bytes, buf->access, &buf->handle);
-	if (err == -ENOMEM && buf->wrapped)
+	if (err == -ENOMEM)
 		return mxrt_fail(err,
-				 "cannot pin %zu bytes for %s: over the memory-lock limit (ulimit -l), or out of memory; mxrt_buf_alloc() has no such limit",
+				 "cannot get %zu bytes for %s: over the memory-lock limit (ulimit -l), or out of memory",
 				 buf->bytes, buf->dev->name);
 	return err ? mxrt_node_fail(buf->dev, err, "make a buffer") : 0;
 }

@@ -2,7 +2,7 @@
 /*
  * Blocking inference on a device node. Ids and results pass through one
  * driver-allocated buffer that is kept between calls: any host memory works,
- * and nothing is charged to the memory-lock limit.
+ * and if memory or the memory-lock limit is short, smaller jobs do.
  */
 #include <string.h>
 
@@ -38,8 +38,8 @@ static int staging_get(struct node_device *node, const struct mxrt_run *run, uin
 	staging_free(node);
 	for (;; *batch = (*batch + 1) / 2) {
 		bytes = staging_need(run, *batch);
-		if (bytes < STAGING_MIN)
-			bytes = STAGING_MIN;
+		if (bytes < STAGING_MIN && *batch > 1)
+			bytes = STAGING_MIN;	/* for more than this call */
 		bytes = (bytes + MXACCEL_PAGE - 1) & ~(uint64_t)(MXACCEL_PAGE - 1);
 		ptr = NULL;
 		err = mxrt_node_buf_create(node->fd, &ptr, bytes, MXRT_BUF_READ | MXRT_BUF_WRITE,
@@ -47,6 +47,10 @@ static int staging_get(struct node_device *node, const struct mxrt_run *run, uin
 		if (err != -ENOMEM || *batch == 1)
 			break;
 	}
+	if (err == -ENOMEM)
+		return mxrt_fail(err,
+				 "no %llu bytes for ids and results of a sequence on %s: out of memory, or over the memory-lock limit (ulimit -l)",
+				 (unsigned long long)bytes, node->base.name);
 	if (err)
 		return mxrt_node_fail(&node->base, err, "get memory for ids and results");
 	node->staging.ptr = ptr;

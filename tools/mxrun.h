@@ -61,7 +61,7 @@ void print_image(const struct mxrt_image *image);
 /* Tokens and result of a text; @values are those of its one sequence. */
 void print_text(const struct mxrt_image *image, const char *text, const int32_t *ids,
 		size_t nr_ids, const struct mxrt_entry_info *entry, const float *values);
-/* Counters that moved from @before to @after */
+/* What each counter grew by, from @before to @after */
 void print_counters(const struct mxrt_value *before, const struct mxrt_value *after, size_t count);
 /* Times of several runs */
 void print_times(double *seconds, unsigned int count, size_t sequences, uint64_t cycles,

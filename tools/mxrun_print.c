@@ -104,10 +104,8 @@ void print_counters(const struct mxrt_value *before, const struct mxrt_value *af
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (after[i].value != before[i].value)
-			printf("%-18s %16llu  %s\n", after[i].name,
-			       (unsigned long long)(after[i].value - before[i].value),
-			       after[i].text);
+		printf("%-18s %16llu  %s\n", after[i].name,
+		       (unsigned long long)(after[i].value - before[i].value), after[i].text);
 }
 
 static int compare(const void *a, const void *b)
