@@ -78,7 +78,7 @@ void print_text(const struct mxrt_image *image, const char *text, const int32_t 
 	const char *token;
 	size_t bytes, i;
 
-	printf("text    %s\ntokens ", text);
+	printf("text     %s\ntokens  ", text);
 	for (i = 0; i < nr_ids; i++) {
 		if (mxrt_image_token(image, ids[i], &token, &bytes))
 			printf(" <%d>", ids[i]);
@@ -87,12 +87,12 @@ void print_text(const struct mxrt_image *image, const char *text, const int32_t 
 	}
 	printf(" (%zu)\n", nr_ids);
 	if (entry->output.nr_dims == 2) {
-		printf("%-8s", entry->name);
+		printf("%-8s ", entry->name);
 		print_vector(values, cols);
 		return;
 	}
 	for (i = 0; i < nr_ids && i < SHOWN_ROWS; i++) {
-		printf("token %-2zu", i);
+		printf("token %-3zu", i);
 		print_vector(values + i * cols, cols);
 	}
 	if (nr_ids > SHOWN_ROWS)
