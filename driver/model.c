@@ -12,7 +12,6 @@
 
 #define MX_PROG_WINDOW	SZ_4M	/* pinned at a time while programming */
 #define MX_PROG_MAX_BYTES BIT_ULL(48)	/* of a section; keeps sums from wrapping */
-#define MX_GRANT_TRIES	3	/* against a model that goes while it is looked up */
 
 /* ------------------------------------------------------------ directory */
 
@@ -99,10 +98,10 @@ int mx_model_list(struct mx_file *file, void *arg)
 /* --------------------------------------------------------------- grants */
 
 /*
- * Counts one more use of a model by a file. The chip grants it with the first,
- * unless it has done so already (@granted).
+ * Counts one more use of a model by a file. With the first, the chip is told;
+ * it may know already, as what programs a model is granted it.
  */
-static int mx_grant_get(struct mx_file *file, u32 id, bool granted)
+static int mx_grant_get(struct mx_file *file, u32 id)
 {
 	struct mx_grant *grant;
 	int err = 0;
@@ -116,16 +115,19 @@ static int mx_grant_get(struct mx_file *file, u32 id, bool granted)
 	err = -ENOMEM;
 	grant = kzalloc(sizeof(*grant), GFP_KERNEL_ACCOUNT);
 	if (!grant)
-		goto out;
-	err = xa_err(xa_store(&file->models, id, grant, GFP_KERNEL_ACCOUNT));
-	if (!err && !granted)
-		err = mx_model_command(file->mx, MXACCEL_ADM_MODEL_GRANT, file->ctx, id);
-	if (err) {
-		xa_erase(&file->models, id);
-		kfree(grant);
-		goto out;
-	}
+		goto revoke;
 	grant->opens = 1;
+	err = xa_err(xa_store(&file->models, id, grant, GFP_KERNEL_ACCOUNT));
+	if (err)
+		goto free;
+	err = mx_model_command(file->mx, MXACCEL_ADM_MODEL_GRANT, file->ctx, id);
+	if (!err)
+		goto out;
+	xa_erase(&file->models, id);
+free:
+	kfree(grant);
+revoke:
+	mx_model_command(file->mx, MXACCEL_ADM_MODEL_REVOKE, file->ctx, id);
 out:
 	mutex_unlock(&file->lock);
 	return err;
@@ -160,25 +162,18 @@ out:
 }
 
 /*
- * Grants the resident model of this content. Between look-up and grant, it may
- * be deleted and its slot be taken by another: that is seen and undone.
+ * Uses the model in slot @id, if it has this content: since the slot was
+ * looked up, the model may have been deleted and the slot been taken.
  */
-static int mx_grant_content(struct mx_file *file, const u8 *content, u32 *id)
+static int mx_grant_checked(struct mx_file *file, const u8 *content, u32 id)
 {
-	unsigned int tries;
-	int err = -ENOENT;
+	int err = mx_grant_get(file, id);
 
-	for (tries = 0; err == -ENOENT && tries < MX_GRANT_TRIES; tries++) {
-		err = mx_model_find(file->mx, content, id);
-		if (err)
-			break;
-		err = mx_grant_get(file, *id, false);
-		if (err)
-			continue;
-		err = mx_model_check(file->mx, content, *id);
-		if (err)
-			mx_grant_put(file, *id);
-	}
+	if (err)
+		return err;
+	err = mx_model_check(file->mx, content, id);
+	if (err)
+		mx_grant_put(file, id);
 	return err;
 }
 
@@ -193,7 +188,9 @@ int mx_model_open(struct mx_file *file, void *arg)
 	err = mx_file_enter(file, &idx);
 	if (err)
 		return err;
-	err = mx_grant_content(file, open->content, &id);
+	err = mx_model_find(file->mx, open->content, &id);
+	if (!err)
+		err = mx_grant_checked(file, open->content, id);
 	if (!err)
 		open->model = id;
 	mx_exit(file->mx, idx);
@@ -315,9 +312,26 @@ static int mx_prog_section(struct mx_file *file, u32 prog, u64 offset, u64 addr,
 	return 0;
 }
 
-/* -EEXIST if the content is resident */
+/* A model id from the chip, which is not trusted */
+static int mx_prog_model(struct mx_file *file, const struct mxaccel_model_program *program,
+			 u64 result, u32 *id)
+{
+	struct mx_dev *mx = file->mx;
+
+	if (result >= mx->max_models) {
+		mx_record_error(mx, "chip gave model id %llu of %u", result, mx->max_models);
+		return -EIO;
+	}
+	*id = result;
+	return mx_grant_checked(file, program->content, result);
+}
+
+/*
+ * Return: 0 with a programming handle in *@prog; or with *@resident set, and
+ * the model's id in *@id, which is in use then; or an error.
+ */
 static int mx_prog_begin(struct mx_file *file, const struct mxaccel_model_program *program,
-			 u32 *prog, u16 *status)
+			 u32 *prog, u32 *resident, u32 *id, u16 *status)
 {
 	struct mxaccel_sqe sqe = {
 		.opcode = MXACCEL_ADM_PROG_BEGIN,
@@ -333,8 +347,14 @@ static int mx_prog_begin(struct mx_file *file, const struct mxaccel_model_progra
 	if (err)
 		return err;
 	err = mx_admin(file->mx, &sqe, MX_DRAIN_TIMEOUT_MS, &result, status);
+	if (!err) {
+		*prog = result;
+	} else if (*status == MXACCEL_ST_RESIDENT) {
+		*status = MXACCEL_ST_SUCCESS;
+		*resident = 1;
+		err = mx_prog_model(file, program, result, id);
+	}
 	mx_exit(file->mx, idx);
-	*prog = result;
 	return err;
 }
 
@@ -355,72 +375,40 @@ static int mx_prog_commit(struct mx_file *file, const struct mxaccel_model_progr
 	err = mx_prog_end(file, MXACCEL_ADM_PROG_COMMIT, prog, timeout_ms, &result, status);
 	if (err)
 		goto out;
-	err = -EIO;
-	if (result >= mx->max_models) {
-		mx_record_error(mx, "chip gave model id %llu of %u", result, mx->max_models);
-		goto out;
-	}
-	*id = result;
-	err = mx_grant_get(file, *id, true);
-	if (err)
-		mx_model_command(mx, MXACCEL_ADM_MODEL_REVOKE, file->ctx, *id);
+	err = mx_prog_model(file, program, result, id);
 	mx_sysfs_models_refresh(mx);
 out:
 	mx_exit(mx, idx);
 	return err;
 }
 
-static int mx_prog_new(struct mx_file *file, const struct mxaccel_model_program *program,
-		       u32 *id, u16 *status)
-{
-	u64 params_at = round_up(program->model_bytes, MXACCEL_PAGE);
-	u32 prog;
-	int err;
-
-	err = mx_prog_begin(file, program, &prog, status);
-	if (err)
-		return err;
-	err = mx_prog_section(file, prog, 0, program->model_addr, program->model_bytes, status);
-	if (!err)
-		err = mx_prog_section(file, prog, params_at, program->params_addr,
-				      program->params_bytes, status);
-	if (err) {
-		mx_prog_abort(file, prog);
-		return err;
-	}
-	return mx_prog_commit(file, program, prog, id, status);
-}
-
 int mx_model_program(struct mx_file *file, void *arg)
 {
 	struct mxaccel_model_program *program = arg;
-	unsigned int tries;
+	u64 params_at = round_up(program->model_bytes, MXACCEL_PAGE);
+	u32 prog, resident = 0, id = 0;
 	u16 status = 0;
-	int idx, err;
-	u32 id;
+	int err;
 
 	if (program->flags || program->rsvd || !program->model_bytes)
 		return -EINVAL;
 	if (program->model_bytes > MX_PROG_MAX_BYTES || program->params_bytes > MX_PROG_MAX_BYTES)
 		return -EFBIG;
 
-	for (tries = 0; tries < MX_GRANT_TRIES; tries++) {
-		program->resident = 0;
-		err = mx_prog_new(file, program, &id, &status);
-		if (status != MXACCEL_ST_RESIDENT)
-			break;
-		err = mx_file_enter(file, &idx);
-		if (err)
-			break;
-		program->resident = 1;
-		err = mx_grant_content(file, program->content, &id);
-		mx_exit(file->mx, idx);
-		/* It was deleted just now: program it after all. */
-		if (err != -ENOENT)
-			break;
-	}
-	program->status = program->resident && !err ? MXACCEL_ST_SUCCESS : status;
+	err = mx_prog_begin(file, program, &prog, &resident, &id, &status);
+	if (err || resident)
+		goto out;
+	err = mx_prog_section(file, prog, 0, program->model_addr, program->model_bytes, &status);
 	if (!err)
-		program->model = id;
+		err = mx_prog_section(file, prog, params_at, program->params_addr,
+				      program->params_bytes, &status);
+	if (err)
+		mx_prog_abort(file, prog);
+	else
+		err = mx_prog_commit(file, program, prog, &id, &status);
+out:
+	program->status = status;
+	program->model = err ? 0 : id;
+	program->resident = err ? 0 : resident;
 	return err;
 }

@@ -184,7 +184,7 @@ struct mx_vector {
  * @dev:	class device; its release frees this struct
  * @cdev:	/dev/mxaccelN
  * @pdev:	PCI function, with a reference
- * @id:		N
+ * @id:		N, until the device is removed
  * @regs:	BAR0; may be touched inside srcu while LIVE, or under @ctrl_lock
  * @doorbells:	BAR2
  * @srcu:	gate of every entry point

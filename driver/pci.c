@@ -20,12 +20,23 @@ static DEFINE_IDA(mx_ids);
 struct workqueue_struct *mx_workqueue;
 struct class mx_class = { .name = MX_NAME };
 
+/*
+ * A device that comes back shall have its name back, though files of before
+ * may still be open.
+ */
+static void mx_id_free(struct mx_dev *mx)
+{
+	if (mx->id >= 0)
+		ida_free(&mx_ids, mx->id);
+	mx->id = -1;
+}
+
 /* Last reference: no file, no sysfs reader, no hardware is left. */
 static void mx_dev_release(struct device *dev)
 {
 	struct mx_dev *mx = container_of(dev, struct mx_dev, dev);
 
-	ida_free(&mx_ids, mx->id);
+	mx_id_free(mx);
 	ida_destroy(&mx->contexts);
 	cleanup_srcu_struct(&mx->srcu);
 	pci_dev_put(mx->pdev);
@@ -263,6 +274,7 @@ static void mx_remove(struct pci_dev *pdev)
 	mx_set_state(mx, MX_GONE);
 	mx_sysfs_models_remove(mx);
 	cdev_device_del(&mx->cdev, &mx->dev);
+	mx_id_free(mx);
 	mx_shut(mx);
 	pci_set_drvdata(pdev, NULL);
 	mx_queues_exit(mx);

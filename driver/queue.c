@@ -290,6 +290,17 @@ void mx_queue_fail(struct mx_queue *q)
 	mx_rqs_done(&done);
 }
 
+/* The chip raises vector 0 when it stops with a fatal error. */
+static bool mx_irq_fatal(struct mx_vector *vector)
+{
+	u32 status;
+
+	if (vector->index)
+		return false;
+	status = readl(vector->mx->regs + MXACCEL_REG_STATUS);
+	return status & MXACCEL_STATUS_FATAL;
+}
+
 /* Hard interrupt: is it ours, and is there work for the thread? */
 static irqreturn_t mx_irq(int irq, void *data)
 {
@@ -302,7 +313,7 @@ static irqreturn_t mx_irq(int irq, void *data)
 	for (i = 0; i < mx->nr_io; i++)
 		if (mx->io[i].vector == vector->index && mx_queue_pending(&mx->io[i]))
 			return IRQ_WAKE_THREAD;
-	return IRQ_NONE;
+	return mx_irq_fatal(vector) ? IRQ_WAKE_THREAD : IRQ_NONE;
 }
 
 static irqreturn_t mx_irq_thread(int irq, void *data)
@@ -311,12 +322,18 @@ static irqreturn_t mx_irq_thread(int irq, void *data)
 	struct mx_dev *mx = vector->mx;
 	bool any = false;
 	unsigned int i;
+	int idx;
 
 	if (!vector->index)
 		any |= mx_queue_poll(&mx->admin);
 	for (i = 0; i < mx->nr_io; i++)
 		if (mx->io[i].vector == vector->index)
 			any |= mx_queue_poll(&mx->io[i]);
+	if (!any && mx_irq_fatal(vector) && mx_enter(mx, &idx)) {
+		mx_fail(mx, READ_ONCE(mx->generation), "chip reports a failure");
+		mx_exit(mx, idx);
+		any = true;
+	}
 	return any ? IRQ_HANDLED : IRQ_NONE;
 }
 

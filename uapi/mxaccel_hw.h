@@ -192,7 +192,8 @@ struct mxaccel_sqe {
 		/*
 		 * PROG_BEGIN: reserves room. result: programming handle, or the
 		 * model's id with status RESIDENT if that content is there already.
-		 * @ctx owns the programming and gets the grant at COMMIT.
+		 * @ctx owns the programming; it gets the grant at COMMIT, and with
+		 * status RESIDENT.
 		 */
 		struct {
 			__u8	content[32];	/* content id, see mxaccel_image.h */
