@@ -127,6 +127,11 @@ static bool mx_power_on(MxState *s, Error **errp)
                    s->store_file ? s->store_file : s->config.name, "'", why);
         return false;
     }
+    if (mx_chip_dropped_models(s->chip)) {
+        warn_report("mxaccel: store '%s': %u damaged models are dropped, their "
+                    "cells are free", s->store_file,
+                    mx_chip_dropped_models(s->chip));
+    }
     trace_mxaccel_realize(s->config.name, mx_isa_name(mx_chip_isa(s->chip)),
                           s->nv_bytes);
     return true;
