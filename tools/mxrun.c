@@ -4,6 +4,7 @@
  * libmxrt; see its --help.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,17 @@ struct session {
 	struct npy_writer writer;
 	uint64_t cycles;
 };
+
+/* The half-written result, for the signals that end the program */
+static _Atomic(char *) temp_file;
+
+static void end_by_signal(int number)
+{
+	if (temp_file)
+		unlink(temp_file);
+	signal(number, SIG_DFL);
+	raise(number);
+}
 
 void die(int code, const char *format, ...)
 {
@@ -165,6 +177,7 @@ static void open_device(struct session *session)
 /* Ends the program without the half-written result. */
 static void fail(struct session *session, int code, const char *sentence)
 {
+	temp_file = NULL;
 	npy_abandon(&session->writer);
 	die(code, "%s", sentence);
 }
@@ -243,10 +256,25 @@ static void create_output(struct session *session, const struct batch *batch)
 	bool per_token = session->entry.output.nr_dims == 3;
 	size_t cols = session->entry.output.dim[session->entry.output.nr_dims - 1];
 	size_t shape[3] = { batch->rows, per_token ? batch->cols : cols, cols };
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 	char err[512];
+	size_t i;
 
 	if (npy_create(&session->writer, session->options->out, shape, per_token ? 3 : 2, err,
 		       sizeof(err)))
+		die(EXIT_OUTPUT, "%s", err);
+	temp_file = session->writer.temp;
+	for (i = 0; i < 3; i++)
+		if (signal(signals[i], end_by_signal) == SIG_IGN)
+			signal(signals[i], SIG_IGN);	/* nohup, a shell's background job */
+}
+
+static void finish_output(struct session *session)
+{
+	char err[512];
+
+	temp_file = NULL;
+	if (npy_finish(&session->writer, err, sizeof(err)))
 		die(EXIT_OUTPUT, "%s", err);
 }
 
@@ -273,7 +301,6 @@ static void run_all(struct session *session, const struct batch *batch, const si
 	size_t count = 0;
 	unsigned int i;
 	float *values;
-	char err[512];
 
 	if (!step)
 		step = 1;
@@ -292,8 +319,8 @@ static void run_all(struct session *session, const struct batch *batch, const si
 		if (!i)
 			read_counters(session, after);
 	}
-	if (options->out && npy_finish(&session->writer, err, sizeof(err)))
-		die(EXIT_OUTPUT, "%s", err);
+	if (options->out)
+		finish_output(session);
 	if (options->out && !strcmp(options->out, "-"))
 		goto done;		/* the standard output is the array's */
 	if (keep)

@@ -23,6 +23,7 @@
 #define W SAMPLE_WIDTH
 #define T SAMPLE_TOKENS
 #define MAX_COUNTERS 64
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 static struct mini_image mini;
 static struct mxrt_image *image;
@@ -91,7 +92,7 @@ static uint64_t counter(struct mxrt_device *dev, unsigned int scope,
 	for (i = 0; i < count; i++)
 		if (!strcmp(list[i].name, name))
 			return list[i].value;
-	fail_msg("no counter %s", name);
+	fail_msg("nothing is counted as %s", name);
 	return 0;
 }
 
@@ -518,7 +519,7 @@ static void test_same_bits(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		if (mxrt_open(names[i], NULL, &dev)) {
 			said(-EINVAL, -EINVAL, "this CPU does not have it");
 			continue;
@@ -577,8 +578,9 @@ static void test_threads(void **state)
 	for (i = 0; i < 4; i++) {
 		workers[i] = workers[0];
 		workers[i].number = i;
-		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
 	}
+	for (i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
 	for (i = 0; i < 4; i++) {
 		pthread_join(threads[i], NULL);
 		assert_true(workers[i].good);
