@@ -340,7 +340,8 @@ struct run {
 	uint64_t out_bytes;
 	unsigned int taken;
 	unsigned int refused;
-	uint64_t sum;
+	uint32_t first_id;
+	uint8_t out[8192];	/* two sequences of max_io_bytes each */
 };
 
 static int read_ids(void *opaque, uint64_t offset, void *to, uint64_t bytes)
@@ -352,7 +353,7 @@ static int read_ids(void *opaque, uint64_t offset, void *to, uint64_t bytes)
 	uint32_t i;
 
 	for (i = 0; i < tokens; i++)
-		ids[i] = 1 + i % (run->head->vocab - 1);
+		ids[i] = 1 + (run->first_id + i) % (run->head->vocab - 1);
 	ids[tokens] = 1;
 	assert_true(offset + bytes <= 2 * tokens * 4);
 	memcpy(to, (uint8_t *)ids + offset, bytes);
@@ -362,13 +363,25 @@ static int read_ids(void *opaque, uint64_t offset, void *to, uint64_t bytes)
 static int write_result(void *opaque, uint64_t offset, const void *from, uint64_t bytes)
 {
 	struct run *run = opaque;
-	const uint8_t *p = from;
-	uint64_t i;
 
-	assert_true(offset + bytes <= run->out_bytes);
-	for (i = 0; i < bytes; i++)	/* every byte must be there to read */
-		run->sum += p[i];
+	assert_true(offset + bytes <= run->out_bytes && run->out_bytes <= sizeof(run->out));
+	memcpy(run->out + offset, from, bytes);
 	return 0;
+}
+
+static uint16_t run_entry(struct run *run, const struct mx_model *model, uint32_t entry,
+			  uint32_t tokens)
+{
+	struct mx_job job = {
+		.entry = entry, .nr_seq = 2, .tokens = tokens, .read = read_ids,
+		.write = write_result, .opaque = run,
+	};
+
+	memset(run->out, 0, sizeof(run->out));
+	mx_exec(run->chip, model, &job);
+	if (job.status != MXACCEL_ST_SUCCESS && job.status != MXACCEL_ST_NON_FINITE)
+		fail_msg("a model that was taken ends with status %u", job.status);
+	return job.status;
 }
 
 /* Takes a changed model through the check and, if it passes, through every entry. */
@@ -398,17 +411,22 @@ static void try_model(struct run *run, const struct sample_section *changed,
 		const struct mxaccel_entry *entry = &model.entry[i];
 		uint32_t tokens = model.head->max_tokens < SAMPLE_TOKENS ?
 				  model.head->max_tokens : SAMPLE_TOKENS;
-		struct mx_job job = {
-			.entry = i, .nr_seq = 2, .tokens = tokens, .read = read_ids,
-			.write = write_result, .opaque = run,
-		};
+		uint8_t before[sizeof(run->out)];
+		uint16_t first;
 
 		run->head = model.head;
 		run->out_bytes = 2ull * 4 * entry->out_cols *
 				 (entry->out_kind == MXACCEL_REGION_ROWS ? tokens : 1);
-		mx_exec(run->chip, &model, &job);
-		if (job.status != MXACCEL_ST_SUCCESS && job.status != MXACCEL_ST_NON_FINITE)
-			fail_msg("a model that was taken ends with status %u", job.status);
+		run->first_id = 0;
+		first = run_entry(run, &model, i, tokens);
+		memcpy(before, run->out, sizeof(before));
+		/* another job leaves other intermediates; the result must not show them */
+		run->first_id = 3;
+		run_entry(run, &model, i, tokens);
+		run->first_id = 0;
+		assert_int_equal(run_entry(run, &model, i, tokens), first);
+		if (first == MXACCEL_ST_SUCCESS)
+			assert_memory_equal(run->out, before, run->out_bytes);
 	}
 	free(section);
 }
