@@ -808,8 +808,8 @@ struct mxrt_job {
  * no thread to run it on: the job runs inside mxrt_reap().
  * Thread safety: one thread at a time per queue.
  *
- * Return: 0; -EAGAIN the queue is full, reap first; -EXDEV model or buffer of
- * another device handle; -EFAULT range outside its buffer; -EFBIG more than
+ * Return: 0; -EAGAIN the queue is full: reap first, or try later if nothing is
+ * in flight; -EXDEV model or buffer of another device handle; -EFAULT range outside its buffer; -EFBIG more than
  * max_io_bytes; other negative errno.
  */
 int mxrt_submit(struct mxrt_queue *queue, const struct mxrt_job *job, uint64_t *id);

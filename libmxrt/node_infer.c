@@ -5,11 +5,14 @@
  * and if memory or the memory-lock limit is short, smaller jobs do.
  */
 #include <string.h>
+#include <time.h>
 
 #include "node.h"
 
 #define STAGING_MIN	((uint64_t)64 << 10)
 #define STAGING_MAX	((uint64_t)32 << 20)	/* results of a job, unless a sequence needs more */
+#define PAUSE_MIN_NS	100000
+#define PAUSE_MAX_NS	10000000
 #define ALIGN64(x)	(((x) + 63) & ~(uint64_t)63)
 
 static void staging_free(struct node_device *node)
@@ -77,6 +80,34 @@ static int wait_job(struct node_device *node, uint64_t job, struct mxaccel_compl
 	return 0;
 }
 
+/*
+ * Submits the job. The device's queues are shared, so that others may have
+ * filled them; there is nothing to wait on for a free place.
+ */
+static int submit_job(struct node_device *node, struct mxrt_run *run,
+		      struct mxaccel_submit *submit)
+{
+	struct timespec pause = { .tv_nsec = PAUSE_MIN_NS };
+	uint64_t now;
+	int err;
+
+	for (;;) {
+		now = mxrt_now_ns();
+		if (run->deadline_ns && now >= run->deadline_ns) {
+			run->status = MXACCEL_ST_TIMEOUT;
+			return -ETIMEDOUT;
+		}
+		if (run->deadline_ns)
+			submit->timeout_ms = (run->deadline_ns - now + 999999) / 1000000;
+		err = mxrt_node_ioctl(node->fd, MXACCEL_IOC_SUBMIT, submit);
+		if (err != -EAGAIN)
+			return err ? mxrt_node_fail(&node->base, err, "submit the job") : 0;
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < PAUSE_MAX_NS)
+			pause.tv_nsec *= 2;
+	}
+}
+
 static int run_job(struct node_device *node, struct mxrt_run *run, uint32_t batch,
 		   struct mxaccel_completion *done)
 {
@@ -92,18 +123,11 @@ static int run_job(struct node_device *node, struct mxrt_run *run, uint32_t batc
 		.in_bytes = batch * run->in_seq,
 		.out_bytes = batch * run->out_seq,
 	};
-	uint64_t now = mxrt_now_ns();
 	int err;
 
-	if (run->deadline_ns && now >= run->deadline_ns) {
-		run->status = MXACCEL_ST_TIMEOUT;
-		return -ETIMEDOUT;
-	}
-	if (run->deadline_ns)
-		submit.timeout_ms = (run->deadline_ns - now + 999999) / 1000000;
-	err = mxrt_node_ioctl(node->fd, MXACCEL_IOC_SUBMIT, &submit);
+	err = submit_job(node, run, &submit);
 	if (err)
-		return mxrt_node_fail(&node->base, err, "submit the job");
+		return err;
 	return wait_job(node, submit.job, done);
 }
 

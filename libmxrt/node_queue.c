@@ -94,8 +94,9 @@ int mxrt_node_submit(struct mxrt_queue *queue, const struct mxrt_job *job, uint3
 		return err;
 	err = mxrt_node_ioctl(queue->fd, MXACCEL_IOC_SUBMIT, &submit);
 	if (err == -EAGAIN)
-		return mxrt_fail(err, "%s has no place for another job now: reap first",
-				 queue->dev->name);
+		return mxrt_fail(err, "%s has no place for another job now: %s", queue->dev->name,
+				 queue->in_flight ? "reap first" :
+				 "it is full of other programs' jobs, try again later");
 	if (err)
 		return mxrt_node_fail(queue->dev, err, "submit a job");
 	*id = submit.job;
