@@ -36,29 +36,61 @@
 #define UNROLLED _Pragma("GCC unroll 16")
 #define ALWAYS static inline __attribute__((always_inline))
 
+/* Vectors in C, where no instruction must be chosen and SIMDe lacks the function. */
+typedef int32_t ints __attribute__((vector_size(64)));
+typedef float floats __attribute__((vector_size(64)));
+
 /* -128 * the sum of a row, which is padded with zeros to MX_ACT_ALIGN */
 ALWAYS __m512i correction(const int8_t *act, size_t k)
 {
 	__m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
+	int32_t part[COLS];
+	uint32_t all = 0;
 	size_t i;
 
 	for (i = 0; i < k; i += MX_ACT_ALIGN)
 		sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(act + i));
-	return _mm512_set1_epi32(_mm512_reduce_add_epi32(sum) * -128);
+	memcpy(part, &sum, sizeof(part));
+	for (i = 0; i < COLS; i++)
+		all += part[i];
+	return _mm512_set1_epi32(all * -128u);
 }
 
-ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, __m512i acc)
+/* Dequantises 16 channels of one row, from arrays with room for as many. */
+ALWAYS floats dequantise(const struct mx_gemm *gemm, size_t row, ints acc, const float *col_scale,
+			 const float *bias)
 {
-	size_t col = panel * COLS, cols = gemm->n - col;
-	__mmask16 mask = cols < COLS ? (1u << cols) - 1 : 0xffff;
-	__m512 both = _mm512_mul_ps(_mm512_set1_ps(gemm->row_scale[row]),
-				    _mm512_maskz_loadu_ps(mask, gemm->col_scale + col));
-	__m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), both);
+	floats scale, b, v;
 
-	v = _mm512_mul_ps(v, _mm512_set1_ps(gemm->alpha));
-	if (gemm->bias)
-		v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, gemm->bias + col));
-	_mm512_mask_storeu_ps(gemm->out + row * gemm->out_stride + col, mask, v);
+	memcpy(&scale, col_scale, sizeof(scale));
+	v = __builtin_convertvector(acc, floats) * (gemm->row_scale[row] * scale);
+	v = v * gemm->alpha;
+	if (bias) {
+		memcpy(&b, bias, sizeof(b));
+		v = v + b;
+	}
+	return v;
+}
+
+/* Of one panel of one row: those channels that exist. */
+ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, ints acc)
+{
+	size_t col = panel * COLS, bytes = (gemm->n - col) * sizeof(float);
+	float *out = gemm->out + row * gemm->out_stride + col;
+	const float *scale = gemm->col_scale + col, *bias = gemm->bias ? gemm->bias + col : NULL;
+	float some_scale[COLS] = { 0 }, some_bias[COLS] = { 0 };
+	floats v;
+
+	if (gemm->n - col >= COLS) {
+		v = dequantise(gemm, row, acc, scale, bias);
+		memcpy(out, &v, sizeof(v));
+		return;
+	}
+	memcpy(some_scale, scale, bytes);
+	if (bias)
+		bias = memcpy(some_bias, bias, bytes);
+	v = dequantise(gemm, row, acc, some_scale, bias);
+	memcpy(out, &v, bytes);
 }
 
 /* @start: correction() of each row */
@@ -69,6 +101,7 @@ ALWAYS void block(const struct mx_gemm *gemm, size_t row, const int rows, size_t
 	const int8_t *weights = gemm->panels + panel * words * WORD;
 	const __m512i top = _mm512_set1_epi8(-128);
 	__m512i acc[ROWS][MAX_PANELS], weight[MAX_PANELS];
+	ints sums[ROWS][MAX_PANELS];
 	size_t w;
 	int r, p;
 
@@ -102,8 +135,11 @@ ALWAYS void block(const struct mx_gemm *gemm, size_t row, const int rows, size_t
 	for (r = 0; r < rows; r++) {
 		UNROLLED
 		for (p = 0; p < panels; p++)
-			finish(gemm, row + r, panel + p, acc[r][p]);
+			sums[r][p] = (ints)acc[r][p];
 	}
+	_Pragma("GCC unroll 1")
+	for (r = 0; r < rows * panels; r++)
+		finish(gemm, row + r / panels, panel + r % panels, sums[r / panels][r % panels]);
 }
 
 /* All panels of a range against up to ROWS rows, as many panels at a time as registers allow. */

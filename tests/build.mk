@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Unit tests of the chip model: tests/unit/test_NAME.c is linked with the whole of
+# libmxchip.a. Parts whose tests need other libraries have rules of their own.
+
+CHIP_TESTS := config digest directory exec jobs kernels model pool sfu
+UNIT_TESTS += $(CHIP_TESTS:%=$(B)/tests/test_%)
+
+# The arithmetic of the tests is compiled like the chip's, or else it could differ.
+CHIP_TEST_FLAGS := -ffp-contract=off -I$(CHIP_DIR) -Itests/unit
+
+$(CHIP_TESTS:%=$(B)/tests/test_%): $(B)/tests/test_%: $(B)/obj/tests/test_%.o \
+		$(B)/lib/libmxchip.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/lib/libmxchip.a -lcmocka \
+		$(CHIP_LIBS)
+
+$(B)/tests/test_exec $(B)/tests/test_jobs: $(B)/obj/tests/exec_model.o
+$(B)/tests/test_exec: $(B)/obj/tests/exec_reference.o
+
+# The AVX-512 product on SIMDe: the same source, so that every host tests it.
+$(B)/tests/test_kernels: $(B)/obj/tests/gemm_avx512_simde.o
+$(B)/obj/tests/gemm_avx512_simde.o: $(CHIP_DIR)/gemm_avx512.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CHIP_CFLAGS) -O2 -Wno-psabi -DMX_SIMDE -I$(CHIP_DIR) -MMD -MP -c $< -o $@
+
+$(B)/obj/tests/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CHIP_TEST_FLAGS) -MMD -MP -c $< -o $@
+
+-include $(wildcard $(B)/obj/tests/*.d)
