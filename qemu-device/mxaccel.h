@@ -51,10 +51,14 @@ typedef enum MxLaneId {
     MX_NR_LANES,
 } MxLaneId;
 
-/* Tasks of one origin, in order; the flows of a lane take turns. */
+/*
+ * Tasks of one origin, in order; the flows of a lane take turns. One whose
+ * task runs gets in line again when that task has ended.
+ */
 typedef struct MxFlow {
     MxTaskList tasks;
     bool ready;                     /* in MxLane.ready */
+    bool running;                   /* a task of it is on the worker */
     QTAILQ_ENTRY(MxFlow) link;
 } MxFlow;
 
@@ -157,7 +161,7 @@ struct MxTask {
     MxTaskState state;              /* protected by MxState.lock */
     MxQueue *queue;
     MxContext *ctx;                 /* NULL: command without a context */
-    MxFlow *flow;
+    MxFlow *flow;                   /* queued or running, no orphan */
     bool orphan;
     uint16_t cid;
     uint16_t stop_status;           /* protected by MxState.lock; 0: run on */

@@ -10,6 +10,16 @@ void mx_flow_init(MxFlow *flow)
 {
     QTAILQ_INIT(&flow->tasks);
     flow->ready = false;
+    flow->running = false;
+}
+
+/* Puts a flow in line if it has anything to run. */
+static void mx_flow_line_up(MxLane *lane, MxFlow *flow)
+{
+    if (!flow->ready && !flow->running && !QTAILQ_EMPTY(&flow->tasks)) {
+        flow->ready = true;
+        QTAILQ_INSERT_TAIL(&lane->ready, flow, link);
+    }
 }
 
 /* Takes the next task: flows in turn, each in its own order. */
@@ -24,10 +34,8 @@ static MxTask *mx_lane_next(MxLane *lane)
     task = QTAILQ_FIRST(&flow->tasks);
     QTAILQ_REMOVE(&flow->tasks, task, run_link);
     QTAILQ_REMOVE(&lane->ready, flow, link);
-    flow->ready = !QTAILQ_EMPTY(&flow->tasks);
-    if (flow->ready) {
-        QTAILQ_INSERT_TAIL(&lane->ready, flow, link);
-    }
+    flow->ready = false;
+    flow->running = true;
     return task;
 }
 
@@ -52,6 +60,10 @@ static void *mx_worker(void *opaque)
         trace_mxaccel_task_ran(task->ops->name, task->cid, task->status);
 
         qemu_mutex_lock(&s->lock);
+        if (task->flow) {
+            task->flow->running = false;
+            mx_flow_line_up(lane, task->flow);
+        }
         task->state = MX_TASK_DONE;
         QTAILQ_INSERT_TAIL(&s->done, task, run_link);
         qemu_bh_schedule(s->bh);
@@ -88,10 +100,7 @@ void mx_task_queue(MxTask *task, MxLaneId id)
     task->state = MX_TASK_QUEUED;
     task->flow = flow;
     QTAILQ_INSERT_TAIL(&flow->tasks, task, run_link);
-    if (!flow->ready) {
-        flow->ready = true;
-        QTAILQ_INSERT_TAIL(&lane->ready, flow, link);
-    }
+    mx_flow_line_up(lane, flow);
     qemu_cond_signal(&lane->wake);
     qemu_mutex_unlock(&s->lock);
 }
@@ -104,7 +113,7 @@ static void mx_task_unqueue(MxTask *task)
     unsigned id;
 
     QTAILQ_REMOVE(&flow->tasks, task, run_link);
-    if (!QTAILQ_EMPTY(&flow->tasks)) {
+    if (!flow->ready || !QTAILQ_EMPTY(&flow->tasks)) {
         return;
     }
     flow->ready = false;
@@ -190,9 +199,13 @@ void mx_tasks_orphan(MxState *s)
             QTAILQ_REMOVE(&s->writes, task, run_link);
         } else if (state == MX_TASK_DONE) {
             QTAILQ_REMOVE(&s->done, task, run_link);
-        } else if (state == MX_TASK_RUNNING && task->ops->stop) {
-            task->stop_status = MXACCEL_ST_ABORTED;
-            task->ops->stop(task);
+        } else if (state == MX_TASK_RUNNING) {
+            task->flow->running = false;
+            task->flow = NULL;
+            if (task->ops->stop) {
+                task->stop_status = MXACCEL_ST_ABORTED;
+                task->ops->stop(task);
+            }
         }
         task->orphan = true;
         qemu_mutex_unlock(&s->lock);

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import model  # noqa: E402
-from device import Device, ctx_create  # noqa: E402
+from device import Device, Ready  # noqa: E402
 
 
 @pytest.fixture
@@ -34,17 +34,6 @@ def up(dev):
     """An enabled device."""
     dev.enable()
     return dev
-
-
-class Ready:
-    """An enabled device with a model, a context that may use it, and a queue."""
-
-    def __init__(self, device, image):
-        self.dev, self.image, self.ctx = device, image, 1
-        device.enable()
-        device.admin(ctx_create(self.ctx))
-        self.model = device.program(self.ctx, image)
-        self.queue = device.make_queue()
 
 
 @pytest.fixture

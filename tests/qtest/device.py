@@ -187,7 +187,7 @@ class Device:
 
     def place(self, data, align=PAGE):
         address = self.alloc(len(data), align)
-        self.qemu.write(address, data)
+        self.qemu.write(address, data.rstrip(b"\0"))  # the rest is fresh memory
         return address
 
     def sg(self, *segments):
@@ -294,3 +294,14 @@ class Device:
         assert self.write_section(ctx, prog, 0, image.model).status == hw.ST_SUCCESS
         assert self.write_section(ctx, prog, params_at, image.params).status == hw.ST_SUCCESS
         return self.admin(prog_end(hw.ADM_PROG_COMMIT, ctx, prog))
+
+
+class Ready:
+    """An enabled device with a model, a context that may use it, and a queue."""
+
+    def __init__(self, device, image):
+        self.dev, self.image, self.ctx = device, image, 1
+        device.enable()
+        device.admin(ctx_create(self.ctx))
+        self.model = device.program(self.ctx, image)
+        self.queue = device.make_queue()

@@ -21,7 +21,7 @@ def _load():
     names = {}
     text = "".join((UAPI / f).read_text() for f in ("mxaccel_hw.h", "mxaccel_image.h"))
     for name, value in DEFINE.findall(text):
-        value = NUMBER.sub(r"\1", value.replace("MXACCEL_", ""))
+        value = NUMBER.sub(r"\1", value.replace("MXACCEL_", "").replace(" / ", " // "))
         try:
             names[name] = eval(value, {"__builtins__": {}}, dict(names))
         except (NameError, SyntaxError, TypeError):

@@ -69,9 +69,11 @@ class Qemu:
             self.qtest, self.monitor = self.connections
             self._receive_qmp()  # the greeting
             self.qmp("qmp_capabilities")
-        except BaseException:
+        except (QemuError, OSError) as error:
+            self.process.wait(SECONDS)
+            said = self.output().strip()
             self.close()
-            raise
+            raise QemuError(said or f"QEMU: {error}") from None
         finally:
             for listener in listeners:
                 listener.close()
@@ -96,7 +98,8 @@ class Qemu:
             except TimeoutError:
                 if self.process.poll() is not None:
                     break
-        raise QemuError(self.output().strip() or "QEMU does not answer")
+        self.process.kill()
+        raise QemuError("no connection")
 
     def __enter__(self):
         return self
@@ -174,9 +177,11 @@ class Qemu:
         return base64.b64decode(self.command(f"b64read {address:#x} {size:#x}"))
 
     def write(self, address, data):
-        if data:
-            text = base64.b64encode(data).decode()
-            self.command(f"b64write {address:#x} {len(data):#x} {text}")
+        # QEMU looks for a line's end from its start at each piece it receives.
+        for at in range(0, len(data), 8192):
+            part = data[at:at + 8192]
+            self.command(f"b64write {address + at:#x} {len(part):#x} "
+                         f"{base64.b64encode(part).decode()}")
 
     def clock_step(self, milliseconds):
         self.command(f"clock_step {milliseconds * 1000000}")
