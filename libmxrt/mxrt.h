@@ -661,9 +661,9 @@ struct mxrt_result {
  * @params:	the job
  * @result:	filled, also on failure; may be NULL
  *
- * A batch whose ids or result exceed mxrt_device_info.max_io_bytes, or for
- * which the driver has no memory in one piece, runs as several jobs of whole
- * sequences. The result is the same; the counters show the jobs. On failure
+ * A batch whose ids or result exceed mxrt_device_info.max_io_bytes (on a device
+ * node also 32 MiB, or what memory and memory-lock limit allow) runs as several
+ * jobs of whole sequences. The result is the same; the counters show the jobs. On failure
  * the contents of @out are undefined. Restarted after signals.
  * Thread safety: any thread; calls on one device handle run one after another.
  *
@@ -809,8 +809,8 @@ struct mxrt_job {
  * Thread safety: one thread at a time per queue.
  *
  * Return: 0; -EAGAIN the queue is full: reap first, or try later if nothing is
- * in flight; -EXDEV model or buffer of another device handle; -EFAULT range outside its buffer; -EFBIG more than
- * max_io_bytes; other negative errno.
+ * in flight; -EXDEV model or buffer of another device handle; -EFAULT range
+ * outside its buffer; -EFBIG more than max_io_bytes; other negative errno.
  */
 int mxrt_submit(struct mxrt_queue *queue, const struct mxrt_job *job, uint64_t *id);
 

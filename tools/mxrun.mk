@@ -5,6 +5,14 @@ BINS += $(B)/bin/mxrun
 
 MXRUN_SRCS := tools/mxrun.c tools/mxrun_options.c tools/mxrun_print.c tools/npy.c
 
+# The runtime's test once more, on a device. It is here because selftests/build.mk, which is
+# read before this and after libmxrt/build.mk, has a rule for all the SELFTESTS it finds.
+SELFTESTS += $(B)/tests/test_runtime_device
+
+$(B)/tests/test_runtime_device: tests/unit/test_runtime_device.sh $(B)/tests/test_runtime
+	@mkdir -p $(@D)
+	install -m 755 $< $@
+
 $(B)/bin/mxrun: $(MXRUN_SRCS) tools/mxrun.h tools/npy.h libmxrt/mxrt.h $(B)/lib/libmxrt.a \
 		tools/mxrun.mk
 	@mkdir -p $(@D)
