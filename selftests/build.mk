@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The kselftest programs, which run in the VM. Their harness is the kernel's own.
+
+SELFTEST_PROGS   := ioctls buffers models jobs isolation lifetime sysfs
+SELFTEST_HARNESS := $(B)/kselftest/kselftest_harness.h
+SELFTEST_OBJS    := $(B)/obj/selftests/mxtest.o $(B)/obj/selftests/testmodel.o
+SELFTESTS        += $(SELFTEST_PROGS:%=$(B)/selftests/%)
+
+$(SELFTEST_HARNESS): selftests/fetch-harness
+	@selftests/fetch-harness $(@D)
+
+$(B)/obj/selftests/%.o: selftests/%.c selftests/build.mk $(SELFTEST_HARNESS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D_GNU_SOURCE -Wno-sign-compare -isystem $(B)/kselftest -MMD -MP -c -o $@ $<
+
+$(SELFTESTS): $(B)/selftests/%: $(B)/obj/selftests/%.o $(SELFTEST_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcrypto -lm
+
+-include $(wildcard $(B)/obj/selftests/*.d)
