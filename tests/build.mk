@@ -15,8 +15,7 @@ $(CHIP_TESTS:%=$(B)/tests/test_%): $(B)/tests/test_%: $(B)/obj/tests/test_%.o \
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(B)/lib/libmxchip.a -lcmocka \
 		$(CHIP_LIBS)
 
-$(B)/tests/test_exec $(B)/tests/test_jobs: $(B)/obj/tests/exec_model.o
-$(B)/tests/test_exec: $(B)/obj/tests/exec_reference.o
+$(B)/tests/test_exec: $(B)/obj/tests/exec_model.o $(B)/obj/tests/exec_reference.o
 
 # The AVX-512 product on SIMDe: the same source, so that every host tests it.
 $(B)/tests/test_kernels: $(B)/obj/tests/gemm_avx512_simde.o
