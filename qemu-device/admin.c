@@ -46,6 +46,8 @@ static void mx_identify(MxState *s, MxCommand *cmd)
         for (uint32_t i = 0; i < MXACCEL_MODELS_PER_PAGE &&
              i < max_models - index; i++) {
             mx_chip_model_info(s->chip, index + i, &page.model[i]);
+            /* The chip's references also are those of jobs in flight. */
+            page.model[i].grants = cpu_to_le32(mx_ctx_grants(s, index + i));
         }
     } else {
         mx_fail(cmd, MXACCEL_ST_BAD_FIELD, MX_FIELD(identify.what));

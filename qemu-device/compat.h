@@ -55,9 +55,9 @@
 
 /* The hold phase learnt the type of reset. */
 #if MX_QEMU_SINCE(9, 1)
-#define MX_RESET_HOLD(name, obj) static void name(Object *obj, ResetType type)
+#define MX_RESET_HOLD_ARGS(obj) Object *obj, ResetType type
 #else
-#define MX_RESET_HOLD(name, obj) static void name(Object *obj)
+#define MX_RESET_HOLD_ARGS(obj) Object *obj
 #endif
 
 /* The reason became the list's own. */

@@ -35,6 +35,20 @@ static void mx_ctx_free(MxState *s, MxContext *ctx)
     g_free(ctx);
 }
 
+/* Contexts that may use a model. */
+uint32_t mx_ctx_grants(MxState *s, uint32_t model)
+{
+    GHashTableIter iter;
+    gpointer ctx;
+    uint32_t nr = 0;
+
+    g_hash_table_iter_init(&iter, s->contexts);
+    while (g_hash_table_iter_next(&iter, NULL, &ctx)) {
+        nr += test_bit(model, ((MxContext *)ctx)->grants);
+    }
+    return nr;
+}
+
 /* Ends a CTX_DESTROY: the last task has gone. */
 void mx_ctx_idle(MxState *s, MxContext *ctx)
 {

@@ -128,7 +128,7 @@ static void mx_job_deadline(void *opaque)
     mx_task_stop(opaque, MXACCEL_ST_TIMEOUT);
 }
 
-/* The buffer that the entry names at @handle_field, if the job may use it so. */
+/* The buffer that the entry names at @handle_field, if this use is allowed. */
 static MxBuffer *mx_job_buffer(MxCommand *cmd, MxContext *ctx,
                                uint32_t handle, uint16_t handle_field,
                                uint32_t access, uint64_t offset,

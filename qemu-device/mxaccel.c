@@ -62,7 +62,7 @@ static void mx_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
     pcie_aer_write_config(pci, addr, value, len);
 }
 
-/* Power-on, bus reset and FLR. Models and counters stay, as on the real chip. */
+/* Power-on, bus reset and FLR. Models and counters stay. */
 static void mx_reset_enter(Object *obj, ResetType type)
 {
     MxState *s = MXACCEL(obj);
@@ -76,7 +76,7 @@ static void mx_reset_enter(Object *obj, ResetType type)
     memset(&s->window, 0, sizeof(s->window));
 }
 
-MX_RESET_HOLD(mx_reset_hold, obj)
+static void mx_reset_hold(MX_RESET_HOLD_ARGS(obj))
 {
     pcie_cap_deverr_reset(PCI_DEVICE(obj));
 }

@@ -131,7 +131,7 @@ typedef struct MxCommand {
     uint16_t status;
     uint16_t field;
     uint64_t result;
-    bool pending;                   /* a task or a wait gives the answer later */
+    bool pending;                   /* a task or a wait answers later */
 } MxCommand;
 
 typedef enum MxTaskState {
@@ -148,7 +148,7 @@ typedef struct MxTaskOps {
     void (*run)(MxTask *task);      /* on a worker */
     void (*stop)(MxTask *task);     /* ask run() to end; NULL: cannot */
     void (*finish)(MxTask *task);   /* under the big lock, not for orphans */
-    void (*release)(MxTask *task);  /* under the big lock; context may be gone */
+    void (*release)(MxTask *task);  /* under the big lock */
 } MxTaskOps;
 
 /*
@@ -214,7 +214,7 @@ struct MxState {
     uint8_t *bounce;
 
     MxTaskList tasks;               /* all but orphans */
-    MxTaskList writes;              /* PROG_WRITEs that go on in the bottom half */
+    MxTaskList writes;              /* PROG_WRITEs that go on */
     uint32_t nr_orphans;            /* on a worker since before a reset */
     uint64_t staged_bytes;
     QEMUBH *bh;
@@ -234,21 +234,21 @@ bool mx_dma_valid(MxState *s, uint64_t addr, uint64_t bytes, DMADirection dir);
 /* regs.c: registers, doorbells, the controller's states */
 void mx_regs_init(MxState *s);
 void mx_fatal(MxState *s, uint32_t code);
-/* Ends everything but resident models and counters; workers may go on a while. */
+/* Ends all but resident models and counters; workers may go on a while. */
 void mx_controller_stop(MxState *s);
 /* Starts the controller if CTRL.EN asks for it and no orphan is left. */
 void mx_controller_settle(MxState *s);
 
 /* queue.c: queue pairs */
-void mx_queue_open(MxState *s, MxQueue *q, uint32_t sq_entries, uint64_t sq_addr,
-                   uint32_t cq_entries, uint64_t cq_addr, bool irq,
-                   uint16_t vector);
+void mx_queue_open(MxState *s, MxQueue *q, uint32_t sq_entries,
+                   uint64_t sq_addr, uint32_t cq_entries,
+                   uint64_t cq_addr, bool irq, uint16_t vector);
 void mx_queue_doorbell(MxState *s, uint32_t qid, uint32_t reg, uint32_t value);
 void mx_queue_complete(MxState *s, MxQueue *q, uint16_t cid, uint16_t status,
                        uint16_t field, uint64_t result);
 /* Fetches from all queues; false if it stopped early to give others a turn. */
 bool mx_queues_run(MxState *s);
-/* Raises due interrupts and passes on counted bytes: at the end of each entry point. */
+/* Raises due interrupts and counts bytes: at the end of each entry point. */
 void mx_queues_flush(MxState *s);
 
 /* command.c: helpers to check a command */
@@ -263,6 +263,7 @@ MxContext *mx_command_ctx(MxState *s, MxCommand *cmd);
 /* admin.c, ctx.c, prog.c, job.c: commands */
 void mx_admin_command(MxState *s, MxCommand *cmd);
 void mx_ctx_command(MxState *s, MxCommand *cmd);
+uint32_t mx_ctx_grants(MxState *s, uint32_t model);
 void mx_ctx_idle(MxState *s, MxContext *ctx);
 void mx_ctx_drop_all(MxState *s);
 void mx_prog_command(MxState *s, MxCommand *cmd);

@@ -13,7 +13,7 @@ typedef struct MxProgTask {
     MxTask task;
     uint32_t prog;                  /* WRITE, COMMIT: handle */
     uint32_t model;                 /* COMMIT: out, DELETE: model id */
-    bool ran;                       /* COMMIT: the chip has ended the programming */
+    bool ran;                       /* COMMIT: the programming has ended */
     bool granted;                   /* COMMIT: the context has the reference */
     MxProgramming *programming;     /* WRITE */
     MxSgList sg;                    /* WRITE */

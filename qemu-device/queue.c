@@ -8,9 +8,9 @@
 #include "qemu/log.h"
 #include "trace.h"
 
-void mx_queue_open(MxState *s, MxQueue *q, uint32_t sq_entries, uint64_t sq_addr,
-                   uint32_t cq_entries, uint64_t cq_addr, bool irq,
-                   uint16_t vector)
+void mx_queue_open(MxState *s, MxQueue *q, uint32_t sq_entries,
+                   uint64_t sq_addr, uint32_t cq_entries,
+                   uint64_t cq_addr, bool irq, uint16_t vector)
 {
     *q = (MxQueue) {
         .qid = q - s->queue,
@@ -56,7 +56,7 @@ void mx_queue_complete(MxState *s, MxQueue *q, uint16_t cid, uint16_t status,
         mx_fatal(s, MXACCEL_FATAL_QUEUE_DMA);
         return;
     }
-    smp_wmb();
+    smp_wmb(); /* the result is there before the phase tag */
     if (!mx_dma_write(s, addr + sizeof(result), &tail, sizeof(tail))) {
         mx_fatal(s, MXACCEL_FATAL_QUEUE_DMA);
         return;

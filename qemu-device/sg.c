@@ -88,7 +88,7 @@ static uint32_t mx_sg_find(const MxSgList *sg, uint64_t offset)
 
 typedef bool MxSgStep(MxState *s, uint64_t addr, uint8_t *host, uint64_t bytes);
 
-/* Calls @step for each piece of [@offset, @offset + @bytes), which is in range. */
+/* Calls @step for each piece of [@offset, @offset + @bytes), all in range. */
 static bool mx_sg_walk(MxState *s, const MxSgList *sg, uint64_t offset,
                        uint8_t *host, uint64_t bytes, MxSgStep *step)
 {

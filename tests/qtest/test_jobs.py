@@ -8,8 +8,8 @@ import pytest
 import hw
 import model
 from device import (PAGE, RAM_BYTES, RAM_START, Device, Ready, abort, buf_register,
-                    buf_unregister, changed, ctx_create, ctx_destroy, delete_qp, entry, job,
-                    model_command)
+                    buf_unregister, changed, ctx_create, ctx_destroy, delete_qp, entry, identify,
+                    job, model_command)
 
 # A job of this many sequences takes seconds: long enough to be caught in the act.
 LONG = 5000
@@ -321,6 +321,9 @@ def test_what_a_job_uses_is_busy(slow):
                            (model_command(hw.ADM_MODEL_DELETE, slow.model), 8)):
         done = slow.dev.queues[0].run(command)
         assert (done.status, done.field) == (hw.ST_BUSY, field)
+    page = slow.dev.alloc(PAGE)
+    slow.dev.admin(identify(hw.IDENTIFY_MODELS, page))
+    assert struct.unpack("<I", slow.dev.qemu.read(page + 112, 4)) == (1,), "grants, not uses"
     slow.dev.admin(buf_unregister(1, 1))
     slow.dev.admin(abort(1, cid))
     assert slow.queue.wait().status == hw.ST_ABORTED
