@@ -45,7 +45,8 @@ $(B)/lib/pkgconfig/mxrt.pc: libmxrt/mxrt.pc.in libmxrt/mxrt.h
 # ---- tests
 
 MXRT_TEST_DEPS := tests/unit/mini_image.c tests/unit/mini_image.h libmxrt/build.mk
-UNIT_TESTS += $(B)/tests/test_image $(B)/tests/test_runtime $(B)/tests/test_abi
+UNIT_TESTS += $(B)/tests/test_image $(B)/tests/test_open $(B)/tests/test_runtime \
+	$(B)/tests/test_abi
 
 # The image reader faces files from anywhere: its test runs it under the sanitizers.
 MXRT_READER := $(addprefix libmxrt/,image.c describe.c error.c sized.c) \
@@ -58,12 +59,12 @@ $(B)/tests/test_image: tests/unit/test_image.c $(MXRT_READER) $(MXRT_TEST_DEPS) 
 		$(MXRT_READER) -lcmocka -lcrypto -lutf8proc -lpthread
 
 # With the shared library, so that only public symbols can be used.
-$(B)/tests/test_runtime: tests/unit/test_runtime.c $(MXRT_TEST_DEPS) $(B)/lib/libmxrt.so \
-		libmxrt/mxrt.h $(wildcard uapi/*.h)
+$(B)/tests/test_open $(B)/tests/test_runtime: $(B)/tests/%: tests/unit/%.c $(MXRT_TEST_DEPS) \
+		tests/unit/runtime_help.h $(B)/lib/libmxrt.so libmxrt/mxrt.h $(wildcard uapi/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(MXRT_CPPFLAGS) -Itests/unit $(LDFLAGS) -o $@ tests/unit/test_runtime.c \
-		tests/unit/mini_image.c qemu-device/chip/digest.c -L$(B)/lib -lmxrt \
-		-Wl,-rpath,'$$ORIGIN/../lib' -lcmocka -lcrypto -lm -lpthread
+	$(CC) $(CFLAGS) $(MXRT_CPPFLAGS) -Itests/unit $(LDFLAGS) -o $@ $< tests/unit/mini_image.c \
+		qemu-device/chip/digest.c -L$(B)/lib -lmxrt -Wl,-rpath,'$$ORIGIN/../lib' -lcmocka \
+		-lcrypto -lm -lpthread
 
 $(B)/tests/test_abi: tests/unit/test_abi.sh $(B)/lib/libmxrt.so $(B)/lib/libmxrt.a \
 		$(B)/lib/pkgconfig/mxrt.pc

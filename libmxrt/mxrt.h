@@ -663,8 +663,8 @@ struct mxrt_result {
  *
  * A batch whose ids or result exceed mxrt_device_info.max_io_bytes (on a device
  * node also 32 MiB, or what memory and memory-lock limit allow) runs as several
- * jobs of whole sequences. The result is the same; the counters show the jobs. On failure
- * the contents of @out are undefined. Restarted after signals.
+ * jobs of whole sequences. The result is the same; the counters show the jobs.
+ * On failure the contents of @out are undefined. Restarted after signals.
  * Thread safety: any thread; calls on one device handle run one after another.
  *
  * Return: 0; -ENOENT no such entry; -ENOBUFS @out is too small; -EDOM an id
