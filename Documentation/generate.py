@@ -82,7 +82,9 @@ def defines(prefix, skip=()):
 
 def codes(prefix, *skip):
     rows = [[f"``{n}``", value_of(n) if v.startswith("(") else v, rst(c)]
-            for n, v, c in defines(prefix, ("_SHIFT", "_MASK") + skip)]
+            for n, v, c in defines(prefix, ("_SHIFT",) + skip)
+            # the mask of a field that has a shift is part of the field
+            if not (n.endswith("_MASK") and n[:-len("_MASK")] + "_SHIFT" in HEADERS)]
     for row in rows:
         if not row[2]:
             raise SourceError(f"{row[0]} has no comment")

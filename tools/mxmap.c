@@ -23,7 +23,7 @@
 #include "quantise.h"
 
 static const char usage[] =
-"usage: mxmap MODELDIR -o IMAGE [options]\n"
+"usage: mxmap MODELDIR [-o] IMAGE [options]\n"
 "\n"
 "Maps a Hugging Face BERT folder (config.json, model.safetensors or its shards,\n"
 "vocab.txt) to a model image for a chip: weights become INT8, layers a program.\n"
@@ -32,6 +32,9 @@ static const char usage[] =
 "  -c, --chip CHIP       name of a chip or path of a chip file (default: mx1)\n"
 "  -n, --name NAME       name of the model (default: that of the folder)\n"
 "  -t, --max-tokens N    longest sequence (default: as long as the model takes)\n"
+"  -p, --planes N        INT8 planes of activations into Q, K, V and the feed-forward\n"
+"                        network: 2 (default), or 1, which needs nearly half the work\n"
+"                        but lets outlying channels drown the others\n"
 "  -v, --verbose         say what became of each parameter\n"
 "  -h, --help            show this\n"
 "      --version         show the version\n";
@@ -39,6 +42,7 @@ static const char usage[] =
 struct options {
 	const char *folder, *output, *chip, *name;
 	uint32_t max_tokens;
+	unsigned int planes;
 	bool verbose;
 };
 
@@ -81,6 +85,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "chip", required_argument, NULL, 'c' },
 		{ "name", required_argument, NULL, 'n' },
 		{ "max-tokens", required_argument, NULL, 't' },
+		{ "planes", required_argument, NULL, 'p' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -88,7 +93,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "o:c:n:t:vh", longs, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "o:c:n:t:p:vh", longs, NULL)) != -1) {
 		switch (option) {
 		case 'o':
 			options->output = optarg;
@@ -103,6 +108,11 @@ static int parse_options(int argc, char **argv, struct options *options)
 			if (parse_tokens(optarg, &options->max_tokens))
 				return -1;
 			break;
+		case 'p':
+			if (strcmp(optarg, "1") && strcmp(optarg, "2"))
+				return mxmap_fail("--planes %s: there can be 1 or 2", optarg);
+			options->planes = *optarg - '0';
+			break;
 		case 'v':
 			options->verbose = true;
 			break;
@@ -116,6 +126,8 @@ static int parse_options(int argc, char **argv, struct options *options)
 			return -1;	/* getopt_long() has said what is wrong. */
 		}
 	}
+	if (optind + 2 == argc && !options->output)
+		options->output = argv[--argc];
 	if (optind + 1 != argc)
 		return mxmap_fail("name one model folder (mxmap --help says more)");
 	options->folder = argv[optind];
@@ -168,7 +180,8 @@ static int prepare(struct mapping *m)
 	    plan_make(&m->config, checkpoint_has_pooler(&m->checkpoint), &m->plan) ||
 	    checkpoint_check(&m->checkpoint, &m->plan))
 		return -1;
-	m->model = program_make(&m->config, &m->plan, m->name, max_tokens, &m->model_bytes);
+	m->model = program_make(&m->config, &m->plan, m->name, max_tokens,
+				m->options->planes, &m->model_bytes);
 	if (!m->model)
 		return -1;
 	return target_check(&m->chip, m->model, m->model_bytes);
@@ -272,7 +285,7 @@ static void summary(const struct mapping *m)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .chip = "mx1" };
+	struct options options = { .chip = "mx1", .planes = 2 };
 	struct mapping m = { .options = &options };
 	int ret = parse_options(argc, argv, &options);
 

@@ -11,7 +11,7 @@
 
 #define NO_LAYER 0xffff
 #define MAX_ENTRIES 3
-#define OPS_OF_LAYER 13
+#define OPS_OF_LAYER 19
 #define OPS_AROUND 12	/* at most: embedding, result */
 
 /*
@@ -24,6 +24,7 @@ enum {
 	WIDE,		/* [T, max(3 * hidden, ffn)] */
 	SCORES,		/* [heads, T, T] */
 	MIXED,		/* [T, hidden]: attention over V; output of the network */
+	RESIDUAL,	/* [T, max(hidden, ffn)]: what an INT8 plane leaves out; with 2 planes */
 	POOLED,		/* [1, hidden] */
 	POOLER,		/* [1, hidden] */
 	NR_REGIONS
@@ -32,6 +33,7 @@ enum {
 struct builder {
 	const struct hf_config *config;
 	const struct plan *plan;
+	unsigned int planes;
 	struct mxaccel_region region[NR_REGIONS];
 	struct mxaccel_entry entry[MAX_ENTRIES];
 	uint32_t nr_entries;
@@ -83,6 +85,24 @@ static void matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_
 		.b_off = w->b_off });
 }
 
+/*
+ * A product whose input has channels far larger than the rest, as the hidden
+ * states of BERT have: one INT8 plane leaves the small ones too few steps.
+ * The second plane is the quantised residual of the first.
+ */
+static void wide_matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_t src)
+{
+	matmul(b, weight, dst, src);
+	if (b->planes < 2)
+		return;
+	emit(b, (struct mxaccel_op){
+		.opcode = MXACCEL_OP_QUANT, .kind = MXACCEL_QUANT_RESIDUAL, .dst = RESIDUAL,
+		.src = src, .k = b->plan->weight[weight].cols });
+	matmul(b, weight, dst, RESIDUAL);
+	b->op[b->nr_ops - 1].flags = MXACCEL_OPF_ACCUMULATE;
+	b->op[b->nr_ops - 1].b_off = 0;
+}
+
 static void act(struct builder *b, uint8_t kind, uint16_t region, uint32_t cols)
 {
 	emit(b, (struct mxaccel_op){
@@ -101,7 +121,7 @@ static void attention(struct builder *b, unsigned int first)
 {
 	uint32_t hidden = b->config->hidden, heads = b->config->heads, width = hidden / heads;
 
-	matmul(b, first + PLAN_QKV, WIDE, HIDDEN);
+	wide_matmul(b, first + PLAN_QKV, WIDE, HIDDEN);
 	emit(b, (struct mxaccel_op){
 		.opcode = MXACCEL_OP_MATMUL_DYN, .kind = MXACCEL_DYN_QK, .dst = SCORES,
 		.src = WIDE, .src2 = WIDE, .heads = heads, .src2_col = hidden, .k = width,
@@ -132,9 +152,9 @@ static void encoder(struct builder *b)
 
 		b->layer = layer;
 		attention(b, first);
-		matmul(b, first + PLAN_FFN_IN, WIDE, HIDDEN);
+		wide_matmul(b, first + PLAN_FFN_IN, WIDE, HIDDEN);
 		act(b, b->config->act, WIDE, b->config->ffn);
-		matmul(b, first + PLAN_FFN_OUT, MIXED, WIDE);
+		wide_matmul(b, first + PLAN_FFN_OUT, MIXED, WIDE);
 		add_to_hidden(b, MIXED);
 		norm(b, first + PLAN_FFN_NORM);
 		emit(b, (struct mxaccel_op){ .opcode = MXACCEL_OP_FENCE });
@@ -203,6 +223,10 @@ static uint32_t fill_regions(struct builder *b)
 	r[SCORES] = (struct mxaccel_region){
 		.kind = MXACCEL_REGION_SCORES, .cols = b->config->heads };
 	r[MIXED] = r[HIDDEN];
+	/* One column where it is not used: regions have no holes. */
+	r[RESIDUAL] = (struct mxaccel_region){
+		.kind = MXACCEL_REGION_ROWS,
+		.cols = b->planes < 2 ? 1 : hidden > ffn ? hidden : ffn };
 	r[POOLED] = (struct mxaccel_region){ .kind = MXACCEL_REGION_SEQ, .cols = hidden };
 	r[POOLER] = r[POOLED];
 	if (b->plan->pooler)
@@ -211,10 +235,11 @@ static uint32_t fill_regions(struct builder *b)
 }
 
 struct mxaccel_model *program_make(const struct hf_config *config, const struct plan *plan,
-				   const char *name, uint32_t max_tokens, uint64_t *bytes)
+				   const char *name, uint32_t max_tokens, unsigned int planes,
+				   uint64_t *bytes)
 {
 	size_t max_ops = MAX_ENTRIES * (OPS_AROUND + (size_t)OPS_OF_LAYER * config->layers);
-	struct builder b = { .config = config, .plan = plan };
+	struct builder b = { .config = config, .plan = plan, .planes = planes };
 	struct mxaccel_model *model = NULL;
 	uint32_t nr_regions;
 	uint8_t *at;

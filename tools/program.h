@@ -75,12 +75,15 @@ void plan_free(struct plan *plan);
  * program_make() - the MODEL section
  * @name:	of the model
  * @max_tokens:	longest sequence
+ * @planes:	INT8 planes of the activations into Q, K, V and the feed-forward
+ *		network: 1 or 2
  * @bytes:	out: its length
  *
  * Return: free() it. NULL after mxmap_fail().
  */
 struct mxaccel_model *program_make(const struct hf_config *config, const struct plan *plan,
-				   const char *name, uint32_t max_tokens, uint64_t *bytes);
+				   const char *name, uint32_t max_tokens, unsigned int planes,
+				   uint64_t *bytes);
 
 /* Bytes of intermediates that the program needs for a sequence of so many tokens. */
 uint64_t program_act_bytes(const struct mxaccel_model *model, uint32_t tokens);

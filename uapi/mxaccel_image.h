@@ -284,7 +284,8 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
  *		table: int8, n rows, each padded to MXACCEL_WORD bytes, at w_off.
  *		kind TOKEN: row = ids[t]; POSITION: row = t; FIXED: row = src2_col.
  * MATMUL	dst[r, dst_col + j] = quant(x[r]) . W[j] * (s_x[r] * s[j]) + bias[j],
- *		j < n, with k inputs; W in panels (below) at w_off; BIAS flag.
+ *		j < n, with k inputs; W in panels (below) at w_off; BIAS flag;
+ *		ACCUMULATE adds it to dst.
  * MATMUL_DYN	kind QK: dst (SCORES)[h, i, j] = alpha * (quant(q[i, h]) . quant(k[j, h]))
  *		  * (s_q * s_k), k columns per head from src_col + h * k and
  *		  src2_col + h * k (source regions ROWS);
@@ -301,6 +302,9 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
  * POOL		dst (SEQ) from src (ROWS), k columns: FIRST row, or MEAN of the rows
  *		whose id is not 0
  * STORE	result = src, all k = out_cols columns from src_col
+ * QUANT	kind RESIDUAL: dst = src - quant(src) * s, k columns: what a product of
+ *		src leaves out. A product of it with the same weights, accumulated,
+ *		makes the activations 15 bits wide.
  * FENCE	end of a layer: later ops wait until the pipeline has drained
  */
 #define MXACCEL_OP_LOAD			1	/* ids arrive */
@@ -314,6 +318,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
 #define MXACCEL_OP_POOL			9	/* one row from all */
 #define MXACCEL_OP_STORE		10	/* the result leaves */
 #define MXACCEL_OP_FENCE		11	/* end of a layer */
+#define MXACCEL_OP_QUANT		12	/* quantisation of rows */
 
 #define MXACCEL_EMBED_TOKEN		1	/* row ids[t] */
 #define MXACCEL_EMBED_POSITION		2	/* row t */
@@ -328,10 +333,11 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
 #define MXACCEL_ACT_RELU		3	/* max(x, 0) */
 #define MXACCEL_ACT_SILU		4	/* x * sigmoid(x) */
 #define MXACCEL_ACT_TANH		5	/* tanh(x) */
+#define MXACCEL_QUANT_RESIDUAL		1	/* what it loses */
 #define MXACCEL_POOL_FIRST		1	/* first row */
 #define MXACCEL_POOL_MEAN		2	/* mean of the rows whose id is not 0 */
 
-#define MXACCEL_OPF_ACCUMULATE		0x1	/* EMBED: add to what is there */
+#define MXACCEL_OPF_ACCUMULATE		0x1	/* EMBED, MATMUL: add to what is there */
 #define MXACCEL_OPF_BIAS		0x2	/* MATMUL: add b_off */
 #define MXACCEL_OPF_PAD_MASK		0x4	/* SOFTMAX: mask keys whose id is 0 */
 #define MXACCEL_OPF_CAUSAL		0x8	/* SOFTMAX: mask keys after the query */

@@ -275,6 +275,7 @@ static uint16_t run_op(struct mx_run *run, const struct mxaccel_op *op)
 	case MXACCEL_OP_NORM:
 	case MXACCEL_OP_ACT:
 	case MXACCEL_OP_ADD:
+	case MXACCEL_OP_QUANT:
 		return mx_op_rowwise(run, op);
 	case MXACCEL_OP_POOL:
 		return mx_op_pool(run, op);
@@ -328,7 +329,7 @@ static void free_run(struct mx_run *run)
 {
 	struct mx_buffer *buffers[] = {
 		&run->arena, &run->act, &run->scale, &run->panels, &run->col_scale, &run->bytes,
-		&run->staging,
+		&run->addend, &run->staging,
 	};
 	size_t i;
 

@@ -52,7 +52,7 @@ struct mx_buffer {
  * @nr_seq:	sequences of the chunk
  * @rows, @cells, @blocks, @padded: of the chunk, see struct mx_seq
  * @chunk_ids:	[rows]
- * @act, @scale, @panels, @col_scale, @bytes: scratch of the products
+ * @act, @scale, @panels, @col_scale, @bytes, @addend: scratch of the products
  * @non_finite:	set by any worker that met an infinity or a NaN
  */
 struct mx_run {
@@ -73,7 +73,7 @@ struct mx_run {
 	uint64_t rows, cells, blocks, padded;
 	int32_t *chunk_ids;
 
-	struct mx_buffer arena, act, scale, panels, col_scale, bytes, staging;
+	struct mx_buffer arena, act, scale, panels, col_scale, bytes, addend, staging;
 	_Atomic bool non_finite;
 };
 
@@ -131,7 +131,7 @@ void mx_run_parallel(struct mx_run *run, uint64_t nr, uint64_t work,
 /* The ops; SUCCESS or NO_MEMORY, and non_finite may be set. */
 uint16_t mx_op_embed(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_softmax(struct mx_run *run, const struct mxaccel_op *op);
-uint16_t mx_op_rowwise(struct mx_run *run, const struct mxaccel_op *op);	/* NORM, ACT, ADD */
+uint16_t mx_op_rowwise(struct mx_run *run, const struct mxaccel_op *op);	/* NORM, ACT, ADD, QUANT */
 uint16_t mx_op_pool(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_dyn(struct mx_run *run, const struct mxaccel_op *op);

@@ -54,6 +54,8 @@ void mx_cost_op(const struct mx_chip_config *config, const struct mx_model *mode
 	case MXACCEL_OP_MATMUL:
 		macs = rows * k * n;
 		v[MXACCEL_CTR_MACS_STATIC] += macs;
+		if (op->flags & MXACCEL_OPF_ACCUMULATE)
+			v[MXACCEL_CTR_SFU_ADD] += rows * n;
 		v[MXACCEL_CTR_SFU_QUANT] += rows * k;
 		v[MXACCEL_CTR_BANK_READ_BYTES] += MXACCEL_PANEL_BYTES(n, k) *
 						  mx_ceil_div(rows, config->small_rows);
@@ -84,6 +86,9 @@ void mx_cost_op(const struct mx_chip_config *config, const struct mx_model *mode
 		break;
 	case MXACCEL_OP_ADD:
 		v[MXACCEL_CTR_SFU_ADD] += rows * k;
+		break;
+	case MXACCEL_OP_QUANT:
+		v[MXACCEL_CTR_SFU_QUANT] += rows * k;
 		break;
 	case MXACCEL_OP_POOL:
 		v[MXACCEL_CTR_SFU_POOL] += length * k;

@@ -113,6 +113,13 @@ static void add_row(struct mx_run *run, const struct mxaccel_op *op, uint64_t ro
 			  mx_cell(run, op->dst, row, op->dst_col), op->k);
 }
 
+static void quant_row(struct mx_run *run, const struct mxaccel_op *op, uint64_t row)
+{
+	if (!run->kernels->residual(mx_cell(run, op->src, row, op->src_col),
+				    mx_cell(run, op->dst, row, op->dst_col), op->k))
+		atomic_store_explicit(&run->non_finite, true, memory_order_relaxed);
+}
+
 uint16_t mx_op_rowwise(struct mx_run *run, const struct mxaccel_op *op)
 {
 	uint64_t rows = mx_region_rows(run, op->dst);
@@ -121,6 +128,8 @@ uint16_t mx_op_rowwise(struct mx_run *run, const struct mxaccel_op *op)
 		for_rows(run, op, rows, op->k, norm_row);
 	else if (op->opcode == MXACCEL_OP_ACT)
 		for_rows(run, op, rows, 4ull * op->k, act_row);
+	else if (op->opcode == MXACCEL_OP_QUANT)
+		for_rows(run, op, rows, 2ull * op->k, quant_row);
 	else
 		for_rows(run, op, rows, op->k, add_row);
 	return MXACCEL_ST_SUCCESS;

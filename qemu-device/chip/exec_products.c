@@ -86,6 +86,20 @@ static void split(struct matmul_work *work)
 		work->panels_per_piece = 16;
 }
 
+static void accumulate_rows(void *arg, uint64_t i)
+{
+	struct matmul_work *work = arg;
+	const struct mxaccel_op *op = work->op;
+	uint64_t row = i * QUANT_ROWS, end = row + QUANT_ROWS;
+	float *dst;
+
+	for (; row < end && row < work->rows; row++) {
+		dst = mx_cell(work->run, op->dst, row, op->dst_col);
+		work->run->kernels->add(dst, work->gemm.out + row * work->gemm.out_stride, dst,
+					op->n);
+	}
+}
+
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 {
 	struct matmul_work work = {
@@ -108,6 +122,12 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 	work.scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));
 	if (!work.act || !work.scale)
 		return MXACCEL_ST_NO_MEMORY;
+	if (op->flags & MXACCEL_OPF_ACCUMULATE) {
+		work.gemm.out_stride = op->n;
+		work.gemm.out = mx_buffer_get(&run->addend, work.rows * op->n * sizeof(float));
+		if (!work.gemm.out)
+			return MXACCEL_ST_NO_MEMORY;
+	}
 	work.gemm.act = work.act;
 	work.gemm.row_scale = work.scale;
 	split(&work);
@@ -118,6 +138,9 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 		return MXACCEL_ST_SUCCESS;
 	mx_run_parallel(run, work.row_pieces * mx_ceil_div(work.nr_panels, work.panels_per_piece),
 			work.rows * op->k * op->n / MACS_PER_UNIT, multiply_piece, &work);
+	if (op->flags & MXACCEL_OPF_ACCUMULATE)
+		mx_run_parallel(run, mx_ceil_div(work.rows, QUANT_ROWS), work.rows * op->n,
+				accumulate_rows, &work);
 	return MXACCEL_ST_SUCCESS;
 }
 

@@ -27,7 +27,7 @@
 
 static const char * const op_names[] = {
 	"", "LOAD", "EMBED", "MATMUL", "MATMUL_DYN", "SOFTMAX", "NORM", "ACT", "ADD", "POOL",
-	"STORE", "FENCE",
+	"STORE", "FENCE", "QUANT",
 };
 
 /**
@@ -256,7 +256,7 @@ static bool check_matmul(struct mx_check *check)
 	struct columns src = { op->src, op->src_col, op->k };
 	uint8_t kind;
 
-	return check_form(check, 0, MXACCEL_OPF_BIAS,
+	return check_form(check, 0, MXACCEL_OPF_BIAS | MXACCEL_OPF_ACCUMULATE,
 			  F_UNARY | F_N | F_W | F_S | (bias ? F_B : 0)) &&
 	       kind_of_rows(check, op->dst, &kind) && kind_is(check, op->src, kind) &&
 	       check_inner(check) && check_read(check, src) &&
@@ -264,6 +264,7 @@ static bool check_matmul(struct mx_check *check)
 	       check_params(check, "w_off", op->w_off, MXACCEL_PANEL_BYTES(op->n, op->k)) &&
 	       check_params(check, "s_off", op->s_off, (uint64_t)op->n * 4) &&
 	       (!bias || check_params(check, "b_off", op->b_off, (uint64_t)op->n * 4)) &&
+	       (!(op->flags & MXACCEL_OPF_ACCUMULATE) || check_read(check, dst)) &&
 	       check_write(check, dst);
 }
 
@@ -353,12 +354,14 @@ static bool check_elementwise(struct mx_check *check)
 {
 	const struct mxaccel_op *op = check->op;
 	bool add = op->opcode == MXACCEL_OP_ADD;
+	unsigned int kinds = add ? 0 : op->opcode == MXACCEL_OP_QUANT ? MXACCEL_QUANT_RESIDUAL :
+									MXACCEL_ACT_TANH;
 	struct columns dst = { op->dst, op->dst_col, op->k };
 	struct columns src = { op->src, op->src_col, op->k };
 	struct columns src2 = { op->src2, op->src2_col, op->k };
 	uint8_t kind;
 
-	return check_form(check, add ? 0 : MXACCEL_ACT_TANH, 0,
+	return check_form(check, kinds, 0,
 			  F_UNARY | (add ? F_SRC2 | F_SRC2_COL : 0)) &&
 	       kind_of_rows(check, op->dst, &kind) && kind_is(check, op->src, kind) &&
 	       check_read(check, src) && check_apart(check, dst, src, true) &&
@@ -417,6 +420,7 @@ bool mx_check_op(struct mx_check *check)
 		return check_norm(check);
 	case MXACCEL_OP_ACT:
 	case MXACCEL_OP_ADD:
+	case MXACCEL_OP_QUANT:
 		return check_elementwise(check);
 	case MXACCEL_OP_POOL:
 		return check_pool(check);

@@ -141,6 +141,27 @@ static bool quant_act(const float *x, const float *factor, size_t n, void *q, si
 	return quant_typed(x, factor, n, q, padded, scale);
 }
 
+static bool residual(const float *x, float *dst, size_t n)
+{
+	int32_t bits = max_bits(x, NULL, n);
+	float max = mx_bits_float(bits), scale, inv, q;
+	size_t i;
+
+	if (bits >= INFINITE_BITS)
+		return false;
+	if (max < MX_QUANT_MIN) {
+		memmove(dst, x, n * sizeof(*dst));
+		return true;
+	}
+	scale = max / 127.0f;
+	inv = 127.0f / max;
+	for (i = 0; i < n; i++) {
+		q = (x[i] * inv + ROUNDER) - ROUNDER;
+		dst[i] = x[i] - q * scale;
+	}
+	return true;
+}
+
 static void interleave4(const int8_t *rows, size_t stride, size_t n, int8_t *out)
 {
 	const int8_t *a = rows, *b = a + stride, *c = b + stride, *d = c + stride;
@@ -322,6 +343,7 @@ const struct mx_kernels MX_SFU_TABLE = {
 	.gemm = MX_SFU_GEMM,
 	.quant_act = quant_act,
 	.quant_i8 = quant_i8,
+	.residual = residual,
 	.interleave4 = interleave4,
 	.embed = embed,
 	.softmax = softmax,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The chip specification's counter formulas for a BERT encoder, written from its text.
 
-Documentation/chip-specification.rst, section "Counters". The chip file and the model's
-config.json are all this looks at; it does not read the image's program.
+Documentation/chip-macro-ops.rst, section "Cost". The chip file and the model's config.json
+are all this looks at; it does not read the image's program.
 """
 
 import configparser
@@ -51,6 +51,13 @@ class Job:
             self.add("bank_read_bytes", panel_bytes(outputs, inputs) * ceil(rows / small["rows"]))
             self.add("sfu_quant", rows * inputs)
 
+    def wide_product(self, rows, inputs, outputs):
+        """A stationary product, and another of what quantising its input left out."""
+        self.product("static", rows, inputs, outputs)
+        self.add("sfu_quant", rows * inputs)
+        self.product("static", rows, inputs, outputs)
+        self.add("sfu_add", rows * outputs)
+
     def transfer(self, payload):
         link = self.chip["link"]
         self.add("link_cycles",
@@ -67,16 +74,16 @@ class Job:
         self.add("bank_read_bytes", 3 * length * table_stride(hidden))
         self.add("sfu_norm", length * hidden)
         for _ in range(config["num_hidden_layers"]):
-            self.product("static", length, hidden, 3 * hidden)
+            self.wide_product(length, hidden, 3 * hidden)
             self.product("dynamic", length, head, length, heads)
             self.add("sfu_quant", 2 * heads * length * head)
             self.add("sfu_softmax", heads * length * length)
             self.product("dynamic", length, length, head, heads)
             self.add("sfu_quant", heads * length * (length + head))
             self.product("static", length, hidden, hidden)
-            self.product("static", length, hidden, ffn)
+            self.wide_product(length, hidden, ffn)
             self.add("sfu_act", length * ffn)
-            self.product("static", length, ffn, hidden)
+            self.wide_product(length, ffn, hidden)
             self.add("sfu_add", 2 * length * hidden)
             self.add("sfu_norm", 2 * length * hidden)
             self.add("cycles", self.chip["fabric"]["layer_cycles"])

@@ -73,6 +73,17 @@ def test_top_answer(answers):
     assert agree >= 0.98 * total
 
 
+def test_one_plane_is_the_cheaper_and_worse_choice(answers, tmp_path):
+    """mxmap --planes 1: what the second plane of activations buys, and costs."""
+    map_model(MODEL, tmp_path / "one.mxw", "--planes", "1")
+    ids = answers["ids"]
+    cosines = token_cosines(infer(tmp_path / "one.mxw", ids, tmp_path), answers["reference"], ids)
+    two = token_cosines(answers["chip"], answers["reference"], ids)
+    print(f"mean cosine of token embeddings: one plane {cosines.mean():.5f}, "
+          f"two planes {two.mean():.5f}")
+    assert 0.99 <= cosines.mean() < two.mean()
+
+
 ODD = {
     "odd sizes": dict(hidden=96, heads=3, ffn=250, vocab=1001, layers=3),
     "prefix": dict(hidden=96, heads=3, ffn=251, prefix=True),
