@@ -187,7 +187,7 @@ class Device:
 
     def place(self, data, align=PAGE):
         address = self.alloc(len(data), align)
-        self.qemu.write(address, data.rstrip(b"\0"))  # the rest is fresh memory
+        self.qemu.write(address, data)
         return address
 
     def sg(self, *segments):
