@@ -82,8 +82,9 @@ def reference(vocab, flags=LOWER | STRIP | CJK):
 
 def compare(vocab, texts, flags=LOWER | STRIP | CJK):
     expected = [encoding.ids for encoding in reference(vocab, flags).encode_batch(texts)]
-    wrong = [(text, got, want) for text, got, want in zip(texts, ours(vocab, texts, flags), expected)
-             if got != want]
+    got = ours(vocab, texts, flags)
+    wrong = [(text, one, want) for text, one, want in zip(texts, got, expected)
+             if one != want]
     assert not wrong, f"{len(wrong)} of {len(texts)} differ, first: {wrong[0]!r}"
 
 
@@ -190,7 +191,8 @@ def test_random_words(vocab):
 @pytest.mark.parametrize("room", [2, 3, 4, 5, 8])
 def test_cut(vocab, room):
     """What does not fit is dropped; [SEP] stays last."""
-    texts = ["", "one", "one two three", "unaffable unaffable", "x" * 101 + " yes", "[SEP] [CLS] a b"]
+    texts = ["", "one", "one two three", "unaffable unaffable", "x" * 101 + " yes",
+             "[SEP] [CLS] a b"]
     tokenizer = reference(vocab)
     tokenizer.enable_truncation(room)
     assert ours(vocab, texts, room=room) == [tokenizer.encode(text).ids for text in texts]
