@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import resource
 import struct
 import subprocess
@@ -543,10 +544,12 @@ def test_full_disk(limit, tmp_path):
 def test_bad_targets(tmp_path):
     make_bert(tmp_path / "bert")
     (tmp_path / "folder").mkdir()
-    for target in (tmp_path / "folder", "/dev/full", tmp_path / "none" / "out.mxw"):
+    os.mkfifo(tmp_path / "pipe")    # for all that is no file; a device would be lost by a bug
+    for target in (tmp_path / "folder", tmp_path / "pipe", tmp_path / "none" / "out.mxw"):
         done = map_model(tmp_path / "bert", target, check=False)
         assert done.returncode == 1 and str(target) in done.stderr
     assert (tmp_path / "folder").is_dir() and list(tmp_path.glob("folder?*")) == []
+    assert (tmp_path / "pipe").is_fifo() and list(tmp_path.glob("pipe?*")) == []
 
 
 def test_usage(tmp_path):
