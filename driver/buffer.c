@@ -81,6 +81,32 @@ static int mx_pages_pin_user(struct mx_pages *mem, unsigned long start, unsigned
 	return 0;
 }
 
+/*
+ * Where a read-only pin may be of a page that the process leaves behind with
+ * its next write (the zero page; a page shared since fork()), pin as if for
+ * writing, which gives the process a page of its own first. Pages that it may
+ * not write are pinned as they are.
+ */
+static int mx_pages_pin_stable(struct mx_pages *mem, unsigned long start, unsigned int nr,
+			       unsigned int flags)
+{
+	int err = -EFAULT;
+
+#ifdef MX_PIN_MUST_BREAK_COW
+	if (!(flags & FOLL_LONGTERM) || (flags & FOLL_WRITE))
+		return mx_pages_pin_user(mem, start, nr, flags);
+	/* A buffer may lie in mappings of both kinds. */
+	while (err == -EFAULT) {
+		err = mx_pages_pin_user(mem, start, nr, flags | FOLL_WRITE);
+		if (err == -EFAULT && mx_pages_pin_user(mem, start, mem->nr_pages + 1, flags))
+			break;
+	}
+#else
+	err = mx_pages_pin_user(mem, start, nr, flags);
+#endif
+	return err;
+}
+
 /* Fills @mem->pages with new pages, in few pieces if memory allows. */
 static int mx_pages_alloc(struct mx_pages *mem, unsigned int nr)
 {
@@ -136,7 +162,7 @@ int mx_pages_pin(struct mx_pages *mem, u64 addr, u64 bytes, bool write, bool lon
 	err = mx_pages_table(mem, offset_in_page(addr), bytes);
 	if (err < 0)
 		return err;
-	err = mx_pages_pin_user(mem, addr & PAGE_MASK, err, flags);
+	err = mx_pages_pin_stable(mem, addr & PAGE_MASK, err, flags);
 	if (err)
 		mx_pages_put(mem);
 	return err;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Buffers: what may be pinned, what may be mapped, what is charged. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -104,6 +105,56 @@ TEST_F(buffers, read_only_memory)
 	EXPECT_EQ(0, mx_buf_create(self->fd, MXACCEL_BUF_READ, mem, self->page, NULL));
 	EXPECT_EQ(-EFAULT, mx_buf_create(self->fd, MXACCEL_BUF_WRITE, mem, self->page, NULL));
 	EXPECT_EQ(-EFAULT, mx_buf_create(self->fd, RW, mem, self->page, NULL));
+}
+
+TEST_F(buffers, what_is_written_later_counts)
+{
+	int32_t *ids = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
+	uint32_t in;
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, ids);
+	/* Not touched yet: there is only the zero page. */
+	ASSERT_EQ(0, mx_buf_create(self->fd, MXACCEL_BUF_READ, ids, self->page, &in));
+	memcpy(ids, (int32_t[]){ 3, 2, 1 }, 12);
+	EXPECT_EQ(0, run(&self->rig, in, 0, ids, self->rig.out_handle, 0, self->rig.out));
+	EXPECT_EQ(0, mx_buf_free(self->fd, in));
+	/* Shared with a child when it is pinned */
+	pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	ASSERT_EQ(0, mx_buf_create(self->fd, MXACCEL_BUF_READ, ids, self->page, &in));
+	memcpy(ids, (int32_t[]){ 9, 8, 7 }, 12);
+	EXPECT_EQ(0, run(&self->rig, in, 0, ids, self->rig.out_handle, 0, self->rig.out));
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+TEST_F(buffers, mappings_of_two_kinds)
+{
+	int file = memfd_create("ids", 0);
+	uint8_t *mem = mmap(NULL, 3 * self->page, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int32_t *ids = (int32_t *)(mem + self->page - 4), *later;
+	uint32_t in;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_EQ(12, pwrite(file, (int32_t[]){ 5, 6, 7 }, 12, 0));
+	ASSERT_EQ(0, ftruncate(file, self->page));
+	ASSERT_EQ(mem + self->page, mmap(mem + self->page, self->page, PROT_READ,
+					 MAP_SHARED | MAP_FIXED, file, 0));
+	ASSERT_EQ(0, mx_buf_create(self->fd, MXACCEL_BUF_READ, mem, 3 * self->page, &in));
+	ids[0] = 30;
+	EXPECT_EQ(0, run(&self->rig, in, self->page - 4, ids, self->rig.out_handle, 0,
+			 self->rig.out));
+	later = (int32_t *)(mem + 2 * self->page);
+	memcpy(later, (int32_t[]){ 11, 12, 13 }, 12);
+	EXPECT_EQ(0, run(&self->rig, in, 2 * self->page, later, self->rig.out_handle, 0,
+			 self->rig.out));
+	close(file);
 }
 
 TEST_F(buffers, memory_of_a_file)

@@ -460,7 +460,7 @@ MXACCEL_ASSERT(MXACCEL_CHIP_NR <= 480, "chip values fit the page");
  * @model_bytes: of the MODEL section
  * @params_bytes: of the PARAMS section
  * @cells:	non-volatile cells it occupies
- * @grants:	uses of it now: contexts that were granted it, and its jobs
+ * @grants:	contexts that may use it now
  */
 struct mxaccel_model_info {
 	__le32	id;
