@@ -14,6 +14,7 @@ Completion = namedtuple("Completion", "result sq_head cid field status")
 BARS = {hw.BAR_REGS: 0xe0000000, hw.BAR_DOORBELLS: 0xe0020000, hw.BAR_MSIX: 0xe0040000}
 BAR_BYTES = {hw.BAR_REGS: 0x10000, hw.BAR_DOORBELLS: 0x20000, hw.BAR_MSIX: 0x1000}
 RAM_START, RAM_BYTES = 1 << 20, 255 << 20
+IOAPIC = 0xfec00000  # registers of another device: no place for DMA either
 PAGE = hw.PAGE
 ROOT_PORT = ("-device", "pcie-root-port,id=port0,chassis=1,slot=1,addr=2")
 
@@ -281,6 +282,9 @@ class Device:
 
     def chip_value(self, index):
         return struct.unpack_from("<Q", self.identity(), 256 + index * 8)[0]
+
+    def free_bytes(self):
+        return struct.unpack_from("<Q", self.identity(), 72)[0]
 
     def write_section(self, ctx, prog, offset, data):
         address = self.place(data)

@@ -2,12 +2,14 @@
 """Resets with work in flight, unplugging, migration."""
 
 import struct
+import time
 
 import pytest
 
 import hw
 import model
-from device import Device, Ready, ctx_create, entry, job, prog_begin, prog_end, prog_write
+from device import (PAGE, Device, Ready, ctx_create, entry, job, model_command, prog_begin, prog_end,
+                    prog_write)
 from qemu import CHIPS, QemuError
 
 CAP_EXPRESS = 0x10
@@ -61,6 +63,11 @@ def make_busy(dev):
     for _ in range(3):
         ready.queue.put(sqe)
     ready.queue.ring()
+    # Another context, whose job waits for its turn.
+    dev.admin(ctx_create(2))
+    dev.admin(model_command(hw.ADM_MODEL_GRANT, ready.model, 2))
+    dev.qemu.write(dev.make_buffer(2, 1, PAGE), ids[:4])
+    dev.make_queue(2).submit(job(2, ready.model, 1, 1, 1, 1, WIDTH * 4))
     ready.half = model.make(variant=9)
     prog = dev.admin(prog_begin(1, ready.half.content, len(ready.half.model),
                                 len(ready.half.params)))
@@ -115,29 +122,26 @@ def test_reset_of_an_idle_device(up, reset):
         assert len(up.models()) == variant + 1
 
 
-def test_reset_during_commit(folder):
-    """The model is resident afterwards, or it is not; the room is never lost."""
+@pytest.mark.parametrize("milliseconds", [0, 5, 20])
+def test_reset_during_commit(folder, milliseconds):
+    """The device is ready when it is decided whether the model is resident; if it is not, all
+    its room is free again. (Before the commit has begun, while it runs, near its end.)"""
     image = model.make(padding=48 << 20)
     with Device(folder, chip="mx1") as dev:
-        address, size = dev.alloc(len(image.params)), len(image.params)
+        dev.enable()
+        dev.admin(ctx_create(1))
+        free, size = dev.free_bytes(), len(image.params)
+        address, params_at = dev.alloc(size), (len(image.model) + PAGE - 1) // PAGE * PAGE
         dev.qemu.write(address, image.params.rstrip(b"\0"))
-        for _ in range(3):
-            dev.enable()
-            dev.admin(ctx_create(1))
-            done = dev.queues[0].run(prog_begin(1, image.content, len(image.model), size))
-            if done.status == hw.ST_RESIDENT:
-                break
-            assert done.status == hw.ST_SUCCESS
-            assert dev.write_section(1, done.result, 0, image.model).status == hw.ST_SUCCESS
-            params_at = (len(image.model) + 4095) // 4096 * 4096
-            dev.admin(prog_write(1, done.result, params_at, size, dev.sg((address, size)), 1))
-            dev.queues[0].submit(prog_end(hw.ADM_PROG_COMMIT, 1, done.result))
-            function_level_reset(dev)
-            dev.set_reg(hw.REG_CTRL, 0)
-            dev.wait_status(0xffff, 0)
-        if not dev.reg(hw.REG_STATUS):
-            dev.enable()
-        assert list(dev.models().values()) in ([], [image.content])
+        prog = dev.admin(prog_begin(1, image.content, len(image.model), size))
+        assert dev.write_section(1, prog, 0, image.model).status == hw.ST_SUCCESS
+        dev.admin(prog_write(1, prog, params_at, size, dev.sg((address, size)), 1))
+        dev.queues[0].submit(prog_end(hw.ADM_PROG_COMMIT, 1, prog))
+        time.sleep(milliseconds / 1000)
+        function_level_reset(dev)
+        dev.enable()
+        models = list(dev.models().values())
+        assert (models, dev.free_bytes()) == ([], free) or models == [image.content]
 
 
 def unplug(dev):

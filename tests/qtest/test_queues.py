@@ -6,7 +6,7 @@ import struct
 import pytest
 
 import hw
-from device import (BARS, PAGE, RAM_BYTES, RAM_START, Queue, changed, create_qp, delete_qp, entry,
+from device import (BARS, IOAPIC, PAGE, RAM_BYTES, RAM_START, Queue, changed, create_qp, delete_qp, entry,
                     job)
 
 NOP = entry(hw.IO_NOP)
@@ -95,7 +95,7 @@ def test_full_completion_queue_is_fatal(up):
 
 @pytest.mark.parametrize("which", ["sq", "cq"])
 @pytest.mark.parametrize("address", [1 << 40, RAM_START + RAM_BYTES, BARS[hw.BAR_REGS],
-                                     0xfffffffffffff000])
+                                     IOAPIC, 0xfffffffffffff000])
 def test_queue_outside_memory_is_fatal(up, which, address):
     queue = Queue(up, 1, 16, 16)
     setattr(queue, which, address)
