@@ -329,7 +329,7 @@ static void free_run(struct mx_run *run)
 {
 	struct mx_buffer *buffers[] = {
 		&run->arena, &run->act, &run->scale, &run->panels, &run->col_scale, &run->bytes,
-		&run->addend, &run->staging,
+		&run->staging,
 	};
 	size_t i;
 

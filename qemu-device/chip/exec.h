@@ -52,7 +52,7 @@ struct mx_buffer {
  * @nr_seq:	sequences of the chunk
  * @rows, @cells, @blocks, @padded: of the chunk, see struct mx_seq
  * @chunk_ids:	[rows]
- * @act, @scale, @panels, @col_scale, @bytes, @addend: scratch of the products
+ * @act, @scale, @panels, @col_scale, @bytes: scratch of the products
  * @non_finite:	set by any worker that met an infinity or a NaN
  */
 struct mx_run {
@@ -73,7 +73,7 @@ struct mx_run {
 	uint64_t rows, cells, blocks, padded;
 	int32_t *chunk_ids;
 
-	struct mx_buffer arena, act, scale, panels, col_scale, bytes, addend, staging;
+	struct mx_buffer arena, act, scale, panels, col_scale, bytes, staging;
 	_Atomic bool non_finite;
 };
 

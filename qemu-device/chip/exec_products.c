@@ -86,20 +86,6 @@ static void split(struct matmul_work *work)
 		work->panels_per_piece = 16;
 }
 
-static void accumulate_rows(void *arg, uint64_t i)
-{
-	struct matmul_work *work = arg;
-	const struct mxaccel_op *op = work->op;
-	uint64_t row = i * QUANT_ROWS, end = row + QUANT_ROWS;
-	float *dst;
-
-	for (; row < end && row < work->rows; row++) {
-		dst = mx_cell(work->run, op->dst, row, op->dst_col);
-		work->run->kernels->add(dst, work->gemm.out + row * work->gemm.out_stride, dst,
-					op->n);
-	}
-}
-
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 {
 	struct matmul_work work = {
@@ -112,6 +98,7 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 			.col_scale = mx_param(run, op->s_off),
 			.bias = op->flags & MXACCEL_OPF_BIAS ? mx_param(run, op->b_off) : NULL,
 			.alpha = 1.0f,
+			.accumulate = op->flags & MXACCEL_OPF_ACCUMULATE,
 			.out = mx_cell(run, op->dst, 0, op->dst_col),
 			.out_stride = run->model->region[op->dst].cols,
 		},
@@ -122,12 +109,6 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 	work.scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));
 	if (!work.act || !work.scale)
 		return MXACCEL_ST_NO_MEMORY;
-	if (op->flags & MXACCEL_OPF_ACCUMULATE) {
-		work.gemm.out_stride = op->n;
-		work.gemm.out = mx_buffer_get(&run->addend, work.rows * op->n * sizeof(float));
-		if (!work.gemm.out)
-			return MXACCEL_ST_NO_MEMORY;
-	}
 	work.gemm.act = work.act;
 	work.gemm.row_scale = work.scale;
 	split(&work);
@@ -138,9 +119,6 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 		return MXACCEL_ST_SUCCESS;
 	mx_run_parallel(run, work.row_pieces * mx_ceil_div(work.nr_panels, work.panels_per_piece),
 			work.rows * op->k * op->n / MACS_PER_UNIT, multiply_piece, &work);
-	if (op->flags & MXACCEL_OPF_ACCUMULATE)
-		mx_run_parallel(run, mx_ceil_div(work.rows, QUANT_ROWS), work.rows * op->n,
-				accumulate_rows, &work);
 	return MXACCEL_ST_SUCCESS;
 }
 

@@ -49,7 +49,7 @@ ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, __m256i
 {
 	size_t col = panel * COLS, cols = gemm->n - col, h;
 	float *out = gemm->out + row * gemm->out_stride + col;
-	float scale[COLS] = { 0 }, bias[COLS] = { 0 }, result[COLS];
+	float scale[COLS] = { 0 }, bias[COLS] = { 0 }, result[COLS] = { 0 }, *to = out;
 	const float *s = gemm->col_scale + col, *b = gemm->bias ? gemm->bias + col : NULL;
 	__m256 v[2] = { _mm256_cvtepi32_ps(low), _mm256_cvtepi32_ps(high) };
 
@@ -57,6 +57,7 @@ ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, __m256i
 		s = memcpy(scale, s, cols * sizeof(float));
 		if (b)
 			b = memcpy(bias, b, cols * sizeof(float));
+		to = memcpy(result, out, cols * sizeof(float));
 	}
 	for (h = 0; h < 2; h++) {
 		__m256 both = _mm256_mul_ps(_mm256_set1_ps(gemm->row_scale[row]),
@@ -65,10 +66,9 @@ ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, __m256i
 		v[h] = _mm256_mul_ps(_mm256_mul_ps(v[h], both), _mm256_set1_ps(gemm->alpha));
 		if (b)
 			v[h] = _mm256_add_ps(v[h], _mm256_loadu_ps(b + 8 * h));
-		if (cols >= COLS)
-			_mm256_storeu_ps(out + 8 * h, v[h]);
-		else
-			_mm256_storeu_ps(result + 8 * h, v[h]);
+		if (gemm->accumulate)
+			v[h] = _mm256_add_ps(_mm256_loadu_ps(to + 8 * h), v[h]);
+		_mm256_storeu_ps(to + 8 * h, v[h]);
 	}
 	if (cols < COLS)
 		memcpy(out, result, cols * sizeof(float));

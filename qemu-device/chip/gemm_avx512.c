@@ -15,6 +15,9 @@
 #include <simde/x86/avx512.h>
 #define mx_gemm_avx512 mx_gemm_avx512_simde
 #define IN_REGISTER(sum)
+/* One general block is enough here, and compiles in seconds. */
+#define UNROLLED
+#define ALWAYS static
 #else
 #include <immintrin.h>
 /*
@@ -22,6 +25,8 @@
  * of a step before its products, runs out of registers and spills the sums.
  */
 #define IN_REGISTER(sum) __asm__ volatile("" : "+v"(sum))
+#define UNROLLED _Pragma("GCC unroll 16")
+#define ALWAYS static inline __attribute__((always_inline))
 #endif
 #include <string.h>
 
@@ -32,9 +37,6 @@
 #define ROWS 12
 #define FEW 3
 #define MAX_PANELS 4
-
-#define UNROLLED _Pragma("GCC unroll 16")
-#define ALWAYS static inline __attribute__((always_inline))
 
 /* Vectors in C, where no instruction must be chosen and SIMDe lacks the function. */
 typedef int32_t ints __attribute__((vector_size(64)));
@@ -57,10 +59,10 @@ ALWAYS __m512i correction(const int8_t *act, size_t k)
 }
 
 /* Dequantises 16 channels of one row, from arrays with room for as many. */
-ALWAYS floats dequantise(const struct mx_gemm *gemm, size_t row, ints acc, const float *col_scale,
-			 const float *bias)
+ALWAYS void dequantise(const struct mx_gemm *gemm, size_t row, ints acc, const float *col_scale,
+		       const float *bias, float *out)
 {
-	floats scale, b, v;
+	floats scale, b, v, old;
 
 	memcpy(&scale, col_scale, sizeof(scale));
 	v = __builtin_convertvector(acc, floats) * (gemm->row_scale[row] * scale);
@@ -69,7 +71,11 @@ ALWAYS floats dequantise(const struct mx_gemm *gemm, size_t row, ints acc, const
 		memcpy(&b, bias, sizeof(b));
 		v = v + b;
 	}
-	return v;
+	if (gemm->accumulate) {
+		memcpy(&old, out, sizeof(old));
+		v = old + v;
+	}
+	memcpy(out, &v, sizeof(v));
 }
 
 /* Of one panel of one row: those channels that exist. */
@@ -78,19 +84,18 @@ ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, ints ac
 	size_t col = panel * COLS, bytes = (gemm->n - col) * sizeof(float);
 	float *out = gemm->out + row * gemm->out_stride + col;
 	const float *scale = gemm->col_scale + col, *bias = gemm->bias ? gemm->bias + col : NULL;
-	float some_scale[COLS] = { 0 }, some_bias[COLS] = { 0 };
-	floats v;
+	float some_scale[COLS] = { 0 }, some_bias[COLS] = { 0 }, some_out[COLS] = { 0 };
 
 	if (gemm->n - col >= COLS) {
-		v = dequantise(gemm, row, acc, scale, bias);
-		memcpy(out, &v, sizeof(v));
+		dequantise(gemm, row, acc, scale, bias, out);
 		return;
 	}
 	memcpy(some_scale, scale, bytes);
 	if (bias)
 		bias = memcpy(some_bias, bias, bytes);
-	v = dequantise(gemm, row, acc, some_scale, bias);
-	memcpy(out, &v, bytes);
+	memcpy(some_out, out, bytes);
+	dequantise(gemm, row, acc, some_scale, bias, some_out);
+	memcpy(out, some_out, bytes);
 }
 
 /* @start: correction() of each row */

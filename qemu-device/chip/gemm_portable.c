@@ -64,7 +64,9 @@ void mx_gemm_portable(const struct mx_gemm *gemm, size_t row, size_t nr_rows, si
 								      gemm->col_scale[col + j]);
 
 					v = v * gemm->alpha;
-					out[j] = gemm->bias ? v + gemm->bias[col + j] : v;
+					if (gemm->bias)
+						v = v + gemm->bias[col + j];
+					out[j] = gemm->accumulate ? out[j] + v : v;
 				}
 			}
 		}

@@ -37,10 +37,11 @@
  * @col_scale:	of each output column
  * @bias:	of each output column, or NULL
  * @alpha:	factor; 1 where there is none
+ * @accumulate:	add the result to @out
  * @out:	first output
  * @out_stride:	elements from row to row
  *
- * out[r][j] = alpha * ((float)acc * (row_scale[r] * col_scale[j])) + bias[j]
+ * out[r][j] (+)= alpha * ((float)acc * (row_scale[r] * col_scale[j])) + bias[j]
  */
 struct mx_gemm {
 	const void *act;
@@ -52,6 +53,7 @@ struct mx_gemm {
 	const float *col_scale;
 	const float *bias;
 	float alpha;
+	bool accumulate;
 	float *out;
 	size_t out_stride;
 };

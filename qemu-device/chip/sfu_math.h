@@ -5,7 +5,11 @@
  * IEEE binary32, round to nearest even, one rounding per written operation, in
  * the written order: compile with -ffp-contract=off. No libm, table, branch
  * or FMA, so that every host and vector width gives the same bits.
- * Errors are the maxima over every binary32 input, see each function.
+ * Assumes subnormals are kept (no flush to zero) and round to nearest even.
+ *
+ * Errors were measured against a binary64 libm: exp on every float with
+ * 2^-26 <= |x| <= 128, erf, tanh and GELU on every float with
+ * 2^-14 <= |x| < 16; outside these, on a sample of at least 1 in 2048.
  */
 #ifndef MX_SFU_MATH_H
 #define MX_SFU_MATH_H
@@ -46,7 +50,8 @@ static inline float mx_absf(float x)
  * e^x. Reduction by n*ln2 in two parts, degree 7 polynomial, scaling by two
  * powers of two so that results beyond the normal range round once.
  * Below -104 the result is +0, above 88.72284 (e^x > FLT_MAX) it is +inf.
- * NaN gives NaN, -inf 0, +inf +inf; e^0 is exactly 1.
+ * NaN gives the same NaN, -inf 0, +inf +inf; e^0 is exactly 1.
+ * Error: 0.952 ulp (at -59.939537); 0.750 units of 2^-149 where e^x is subnormal.
  */
 static inline float mx_expf(float x)
 {
@@ -78,7 +83,11 @@ static inline float mx_expf(float x)
 /*
  * erf(x). Below 1 an odd polynomial; above, 1 - exp(-a * R(a)) with R fitted
  * to -log(erfc(a)) / a on [0.9, 4]; beyond 4 erf rounds to 1.
- * Odd in every bit; NaN gives NaN, +-inf +-1.
+ * Odd in every bit; NaN gives the same NaN, +-inf +-1.
+ * Error: 2.453 ulp (at 0.474788517), 1.44e-7 absolute (at 0.975388348).
+ * GELU as (x * 0.5f) * (1.0f + mx_erff(x * 0.707106769f)): 4.49e-7 absolute
+ * (at 5.07518); its negative tail is exactly -0 below -5.54303408, so relative
+ * error there is total. GELU(-inf) is NaN (-inf * 0), whose sign bit is the host's.
  */
 static inline float mx_erff(float x)
 {
@@ -110,7 +119,8 @@ static inline float mx_erff(float x)
 
 /*
  * tanh(x). Below 0.625 an odd polynomial; above, 1 - 2 / (e^(2a) + 1); beyond
- * 9.1 tanh rounds to 1. Odd in every bit; NaN gives NaN, +-inf +-1.
+ * 9.1 tanh rounds to 1. Odd in every bit; NaN gives the same NaN, +-inf +-1.
+ * Error: 1.331 ulp (at 0.628309548), 7.93e-8 absolute.
  */
 static inline float mx_tanhf(float x)
 {

@@ -140,11 +140,28 @@ static void norm(struct build *b, uint8_t kind, uint16_t region, uint32_t cols)
 		o->b_off = floats(b, cols, 0.0f, 0.2f);
 }
 
+/* The product once more, of what quantising left out, with the same weights. */
+static void second_plane(struct build *b, const struct mxaccel_op *first)
+{
+	struct mxaccel_op *residual = op(b, MXACCEL_OP_QUANT, MXACCEL_QUANT_RESIDUAL, CONTEXT,
+					 first->src, first->k);
+	struct mxaccel_op *second = op(b, MXACCEL_OP_MATMUL, 0, first->dst, CONTEXT, first->k);
+
+	residual->src_col = first->src_col;
+	residual->dst_col = second->src_col = 3;
+	second->dst_col = first->dst_col;
+	second->n = first->n;
+	second->w_off = first->w_off;
+	second->s_off = first->s_off;
+	second->flags = MXACCEL_OPF_ACCUMULATE;
+}
+
 static void attention(struct build *b, uint16_t flags)
 {
 	struct mxaccel_op *o;
 
-	matmul(b, QKV, 0, 3 * EXEC_WIDTH, X, 0, EXEC_WIDTH, true);
+	o = matmul(b, QKV, 0, 3 * EXEC_WIDTH, X, 0, EXEC_WIDTH, true);
+	second_plane(b, o);
 	o = op(b, MXACCEL_OP_MATMUL_DYN, MXACCEL_DYN_QK, SCORES, QKV, EXEC_HEAD);
 	o->src2 = QKV;
 	o->src2_col = EXEC_WIDTH;
@@ -183,6 +200,8 @@ static void feed_forward(struct build *b)
 
 static void encoder(struct build *b)
 {
+	struct mxaccel_op *o;
+
 	op(b, MXACCEL_OP_LOAD, 0, IDS, 0, 0);
 	embed(b, MXACCEL_EMBED_TOKEN, EXEC_VOCAB, 0);
 	embed(b, MXACCEL_EMBED_POSITION, EXEC_TOKENS, 0);
@@ -194,6 +213,9 @@ static void encoder(struct build *b)
 	op(b, MXACCEL_OP_FENCE, 0, 0, 0, 0);
 	norm(b, MXACCEL_NORM_LAYER, X, EXEC_WIDTH);
 	attention(b, MXACCEL_OPF_PAD_MASK | MXACCEL_OPF_CAUSAL);
+	/* Accumulated with a bias, too, onto columns that hold something else. */
+	o = matmul(b, X, 4, EXEC_WIDTH - 9, CONTEXT, 2, EXEC_WIDTH, true);
+	o->flags |= MXACCEL_OPF_ACCUMULATE;
 	norm(b, MXACCEL_NORM_LAYER, X, EXEC_WIDTH);
 	op(b, MXACCEL_OP_FENCE, 0, 0, 0, 0);
 }

@@ -152,16 +152,37 @@ static void do_matmul(struct state *s, uint64_t rows)
 			v = (float)acc * (sx * scale[j]);
 			if (op->flags & MXACCEL_OPF_BIAS)
 				v = v + bias[j];
+			if (op->flags & MXACCEL_OPF_ACCUMULATE)
+				v = *cell(s, op->dst, r, op->dst_col + j) + v;
 			*cell(s, op->dst, r, op->dst_col + j) = v;
 		}
 	}
 	free(q);
+	if (op->flags & MXACCEL_OPF_ACCUMULATE)
+		s->v[MXACCEL_CTR_SFU_ADD] += rows * op->n;
 	s->v[MXACCEL_CTR_MACS_STATIC] += rows * op->k * op->n;
 	s->v[MXACCEL_CTR_SFU_QUANT] += rows * op->k;
 	s->v[MXACCEL_CTR_BANK_READ_BYTES] += up(op->n, 16) * up(op->k, 4) * 64 *
 					     up(rows, s->config->small_rows);
 	count_product(s, rows, op->k, op->n);
 	count_cycles(s, rows * op->k * op->n);
+}
+
+static void do_residual(struct state *s, uint64_t rows)
+{
+	const struct mxaccel_op *op = s->op;
+	int *q = malloc(op->k * sizeof(*q));
+	uint64_t r, i;
+
+	for (r = 0; r < rows; r++) {
+		const float *x = cell(s, op->src, r, op->src_col);
+		float scale = quantise(x, op->k, q);
+
+		for (i = 0; i < op->k; i++)
+			*cell(s, op->dst, r, op->dst_col + i) = x[i] - (float)q[i] * scale;
+	}
+	free(q);
+	s->v[MXACCEL_CTR_SFU_QUANT] += rows * op->k;
 }
 
 static void do_qk(struct state *s)
@@ -407,6 +428,9 @@ void reference_run(const struct mx_chip_config *config, const struct mx_model *m
 		case MXACCEL_OP_ACT:
 		case MXACCEL_OP_ADD:
 			do_elements(&s, rows);
+			break;
+		case MXACCEL_OP_QUANT:
+			do_residual(&s, rows);
 			break;
 		case MXACCEL_OP_POOL:
 			do_pool(&s);

@@ -88,7 +88,14 @@ struct problem {
 	int8_t *panels;
 	float *row_scale, *col_scale, *bias, *want, *out;
 	float alpha;
+	bool accumulate;
 };
+
+/* What an output holds before a product that accumulates. */
+static float before(const struct problem *p, size_t row, size_t col)
+{
+	return (float)((row * 7 + col * 13 + p->k) % 101) - 50;
+}
 
 static void make(struct problem *p, size_t rows, size_t k, size_t n, enum fill fill, bool bias)
 {
@@ -105,6 +112,7 @@ static void make(struct problem *p, size_t rows, size_t k, size_t n, enum fill f
 	p->bias = bias ? need(malloc(n * sizeof(float))) : NULL;
 	p->want = need(malloc(rows * n * sizeof(float)));
 	p->out = need(malloc((rows + 1) * (n + 1) * sizeof(float)));
+	p->accumulate = random_bits() % 2;
 	p->alpha = bias ? 1.0f : 0.125f + random_float() / 16;
 	for (i = 0; i < rows * k; i++)
 		p->a[i] = operand(fill, false, i);
@@ -130,7 +138,9 @@ static void make(struct problem *p, size_t rows, size_t k, size_t n, enum fill f
 			assert_true(acc == (int32_t)acc);
 			v = (float)(int32_t)acc * (p->row_scale[i] * p->col_scale[j]);
 			v = p->alpha * v;
-			p->want[i * n + j] = bias ? v + p->bias[j] : v;
+			if (bias)
+				v = v + p->bias[j];
+			p->want[i * n + j] = p->accumulate ? before(p, i, j) + v : v;
 		}
 	}
 }
@@ -158,7 +168,7 @@ static void try(const struct problem *p, const struct variant *variant, size_t r
 	struct mx_gemm gemm = {
 		.act = act, .act_stride = stride, .row_scale = p->row_scale, .panels = p->panels,
 		.k = p->k, .n = p->n, .col_scale = p->col_scale, .bias = p->bias,
-		.alpha = p->alpha, .out = p->out, .out_stride = p->n + 1,
+		.alpha = p->alpha, .accumulate = p->accumulate, .out = p->out, .out_stride = p->n + 1,
 	};
 	uint32_t bits, wanted;
 
@@ -172,6 +182,10 @@ static void try(const struct problem *p, const struct variant *variant, size_t r
 		}
 	for (bits = UNTOUCHED, i = 0; i < (p->rows + 1) * (p->n + 1); i++)
 		memcpy(&p->out[i], &bits, sizeof(bits));
+	for (i = row; p->accumulate && i < row + nr_rows; i++)
+		for (j = panel * MXACCEL_PANEL_COLS; j < p->n &&
+		     j < (panel + nr_panels) * MXACCEL_PANEL_COLS; j++)
+			p->out[i * (p->n + 1) + j] = before(p, i, j);
 	variant->gemm(&gemm, row, nr_rows, panel, nr_panels);
 	free(act);
 
