@@ -168,7 +168,10 @@ class Bert:
         raise ModelError(f"tensor {name} is missing")
 
     def linear(self, x, name):
-        return x @ self.tensor(name + ".weight").T + self.tensor(name + ".bias")
+        weight = self.tensor(name + ".weight")
+        # One product of all rows: numpy would make one of each sequence, far slower.
+        rows = x.reshape(-1, x.shape[-1]) @ weight.T
+        return rows.reshape(*x.shape[:-1], len(weight)) + self.tensor(name + ".bias")
 
     def norm(self, x, name):
         return layer_norm(x, self.tensor(name + ".weight"), self.tensor(name + ".bias"), self.eps)
