@@ -22,6 +22,31 @@
 
 #define CANARY 0xa5
 
+/* The linker sends the chip's allocations here (--wrap); one of them can be made to fail. */
+static int allocations, failing_allocation;
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t nr, size_t bytes);
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t nr, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
+
+void *__wrap_malloc(size_t bytes)
+{
+	return ++allocations == failing_allocation ? NULL : __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t nr, size_t bytes)
+{
+	return ++allocations == failing_allocation ? NULL : __real_calloc(nr, bytes);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
+{
+	return ++allocations == failing_allocation ? NULL : __real_aligned_alloc(alignment, bytes);
+}
+
 /**
  * struct host - the host's side of a job
  * @reads, @writes: calls
@@ -454,6 +479,35 @@ static void dma_errors(void **state)
 	free(ids);
 }
 
+/* Each allocation of a job in turn: a clear status, no leak (sanitizers tell), and a next job. */
+static void lack_of_memory(void **state)
+{
+	int32_t *ids = random_ids(4, 20, 16);
+	struct host *host;
+	struct chip c;
+	uint16_t status;
+	int which = 0;
+
+	(void)state;
+	chip_start(&c, MX_ISA_AUTO, 2);
+	do {
+		host = host_new(&c, EXEC_ENTRY_SENTENCE, ids, 4, 20);
+		allocations = 0;
+		failing_allocation = ++which;
+		status = run(&c, host);
+		failing_allocation = 0;
+		if (status)
+			assert_int_equal(status, MXACCEL_ST_NO_MEMORY);
+		assert_int_equal(host->job.counters.v[MXACCEL_CTR_JOBS_FAILED], status != 0);
+		assert_int_equal(host->job.counters.v[MXACCEL_CTR_JOBS], status == 0);
+		host_free(host);
+	} while (status);
+	/* The job itself, ids, lengths, two tables of regions, and the buffers. */
+	assert_true(which > 8);
+	chip_stop(&c);
+	free(ids);
+}
+
 static void stopping(void **state)
 {
 	int32_t *ids = random_ids(60, EXEC_TOKENS, 15);
@@ -500,6 +554,7 @@ int main(void)
 		cmocka_unit_test(infinities_are_found),
 		cmocka_unit_test(store_looks_for_infinities),
 		cmocka_unit_test(dma_errors),
+		cmocka_unit_test(lack_of_memory),
 		cmocka_unit_test(stopping),
 	};
 
