@@ -333,7 +333,7 @@ static void free_run(struct mx_run *run)
 	};
 	size_t i;
 
-	for (i = 0; i < sizeof(buffers) / sizeof(buffers[0]); i++)
+	for (i = 0; i < ARRAY_SIZE(buffers); i++)
 		free(buffers[i]->data);
 	free(run->ids);
 	free(run->length);

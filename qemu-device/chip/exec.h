@@ -74,7 +74,7 @@ struct mx_run {
 	int32_t *chunk_ids;
 
 	struct mx_buffer arena, act, scale, panels, col_scale, bytes, staging;
-	_Atomic bool non_finite;
+	atomic_bool non_finite;
 };
 
 /* At least @bytes, aligned to MXACCEL_WORD, contents undefined; NULL without memory. */

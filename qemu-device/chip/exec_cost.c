@@ -24,7 +24,7 @@ static void add_fabric_cycles(const struct mx_chip_config *config, uint64_t macs
 {
 	uint64_t rate = (uint64_t)config->fabric_macs * config->fabric_utilisation_percent;
 
-	v[MXACCEL_CTR_CYCLES] += ((unsigned __int128)macs * 100 + rate - 1) / rate;
+	v[MXACCEL_CTR_CYCLES] += ((__uint128_t)macs * 100 + rate - 1) / rate;
 }
 
 static void add_transfer(const struct mx_chip_config *config, uint64_t bytes, uint64_t *v)

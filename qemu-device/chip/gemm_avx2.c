@@ -20,32 +20,40 @@
 #define ROW_BLOCK 192	/* rows that share a widening; a multiple of ROWS */
 #define PIECE 128	/* words of a panel per piece: 512 inputs, 16 KiB widened */
 
+/* Eight sums. Not __m256i, or else GCC keeps two copies of each. */
+struct sums {
+	__attribute__((vector_size(32))) int32_t v;
+};
+
 /*
- * Fixes that a sum is in a register here. Left alone, GCC gathers all loads
+ * Fixes that sums are in a register here. Left alone, GCC gathers all loads
  * of a step before its additions, runs out of registers and spills the sums.
  */
-#define IN_REGISTER(sum) __asm__ volatile("" : "+x"(sum))
+static __always_inline void keep_in_register(struct sums *sums)
+{
+	__asm__ volatile("" : "+x"(sums->v));
+}
 
-/* Sums have this type, not __m256i, or else GCC keeps two copies of each. */
-typedef int sums __attribute__((vector_size(32)));
+#define AS_SUMS(vector) ((int32_t __attribute__((vector_size(32))))(vector))
 
-#define UNROLLED _Pragma("GCC unroll 8")
-#define ALWAYS static inline __attribute__((always_inline))
+enum { UNROLL = 8 };
 
 /* How channels 0-7 and 8-15 lie in an accumulator before ordered(): 0 1 4 5 2 3 6 7 */
-ALWAYS __m256i ordered(sums acc)
+static __always_inline __m256i ordered(struct sums acc)
 {
-	return _mm256_permute4x64_epi64((__m256i)acc, 0xd8);
+	return _mm256_permute4x64_epi64((__m256i)acc.v, 0xd8);
 }
 
 /* Sums of neighbours, in order */
-ALWAYS __m256i in_pairs(sums a, sums b)
+static __always_inline __m256i in_pairs(struct sums a, struct sums b)
 {
-	return ordered((sums)_mm256_hadd_epi32((__m256i)a, (__m256i)b));
+	struct sums pairs = { AS_SUMS(_mm256_hadd_epi32((__m256i)a.v, (__m256i)b.v)) };
+
+	return ordered(pairs);
 }
 
 /* Dequantises 16 channels (in order) of one row and stores those that exist. */
-ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, __m256i low, __m256i high)
+static __always_inline void finish(const struct mx_gemm *gemm, size_t row, size_t panel, __m256i low, __m256i high)
 {
 	size_t col = panel * COLS, cols = gemm->n - col, h;
 	float *out = gemm->out + row * gemm->out_stride + col;
@@ -74,46 +82,46 @@ ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, __m256i
 		memcpy(out, result, cols * sizeof(float));
 }
 
-ALWAYS const int16_t *act_row(const struct mx_gemm *gemm, size_t row)
+static __always_inline const int16_t *act_row(const struct mx_gemm *gemm, size_t row)
 {
 	return (const int16_t *)((const char *)gemm->act + row * gemm->act_stride);
 }
 
-ALWAYS void few_rows(const struct mx_gemm *gemm, size_t row, const int rows, size_t panel,
+static __always_inline void few_rows(const struct mx_gemm *gemm, size_t row, const int rows, size_t panel,
 		     size_t words)
 {
 	const int8_t *weights = gemm->panels + panel * words * WORD;
 	const int16_t *act[FEW];
-	sums acc[FEW][4];
+	struct sums acc[FEW][4];
 	size_t w;
 	int r, c;
 
-	UNROLLED
+#pragma GCC unroll UNROLL
 	for (r = 0; r < rows; r++) {
 		act[r] = act_row(gemm, row + r);
-		UNROLLED
+#pragma GCC unroll UNROLL
 		for (c = 0; c < 4; c++)
-			acc[r][c] = (sums){ 0 };
+			acc[r][c] = (struct sums){ 0 };
 	}
 	for (w = 0; w < words; w++) {
-		UNROLLED
+#pragma GCC unroll UNROLL
 		for (c = 0; c < 4; c++) {
 			const __m128i *bytes = (const __m128i *)(weights + w * WORD) + c;
 			__m256i wide = _mm256_cvtepi8_epi16(_mm_load_si128(bytes));
 
-			UNROLLED
+#pragma GCC unroll UNROLL
 			for (r = 0; r < rows; r++) {
 				long long four;
 				__m256i a;
 
 				memcpy(&four, act[r] + 4 * w, sizeof(four));
 				a = _mm256_set1_epi64x(four);
-				acc[r][c] += (sums)_mm256_madd_epi16(a, wide);
-				IN_REGISTER(acc[r][c]);
+				acc[r][c].v += AS_SUMS(_mm256_madd_epi16(a, wide));
+				keep_in_register(&acc[r][c]);
 			}
 		}
 	}
-	UNROLLED
+#pragma GCC unroll UNROLL
 	for (r = 0; r < rows; r++)
 		finish(gemm, row + r, panel, in_pairs(acc[r][0], acc[r][1]),
 		       in_pairs(acc[r][2], acc[r][3]));
@@ -137,35 +145,35 @@ static void widen(const int8_t *weights, size_t words, __m256i *wide)
 }
 
 /* Adds what a widened piece contributes to the sums of some rows. */
-ALWAYS void many_rows(const int16_t *act, size_t stride, const int rows, const __m256i *wide,
-		      size_t words, sums (*sum)[2])
+static __always_inline void many_rows(const int16_t *act, size_t stride, const int rows, const __m256i *wide,
+		      size_t words, struct sums (*sum)[2])
 {
 	const __m256i *end = wide + 4 * words;
-	sums acc[ROWS][2];
+	struct sums acc[ROWS][2];
 	int r;
 
-	UNROLLED
+#pragma GCC unroll UNROLL
 	for (r = 0; r < rows; r++) {
 		acc[r][0] = sum[r][0];
 		acc[r][1] = sum[r][1];
 	}
 	do {
-		UNROLLED
+#pragma GCC unroll UNROLL
 		for (r = 0; r < rows; r++) {
 			__m256i a;
 			int two;
 
 			memcpy(&two, act + r * stride, sizeof(two));
 			a = _mm256_set1_epi32(two);
-			acc[r][0] += (sums)_mm256_madd_epi16(a, wide[0]);
-			IN_REGISTER(acc[r][0]);
-			acc[r][1] += (sums)_mm256_madd_epi16(a, wide[1]);
-			IN_REGISTER(acc[r][1]);
+			acc[r][0].v += AS_SUMS(_mm256_madd_epi16(a, wide[0]));
+			keep_in_register(&acc[r][0]);
+			acc[r][1].v += AS_SUMS(_mm256_madd_epi16(a, wide[1]));
+			keep_in_register(&acc[r][1]);
 		}
 		act += 2;
 		wide += 2;
 	} while (wide != end);
-	UNROLLED
+#pragma GCC unroll UNROLL
 	for (r = 0; r < rows; r++) {
 		sum[r][0] = acc[r][0];
 		sum[r][1] = acc[r][1];
@@ -178,7 +186,7 @@ static void panel_rows(const struct mx_gemm *gemm, size_t row, size_t nr_rows, s
 	const int8_t *weights = gemm->panels + panel * words * WORD;
 	size_t stride = gemm->act_stride / sizeof(int16_t), first, piece, i;
 	__m256i wide[4 * PIECE];
-	sums sum[ROW_BLOCK][2];
+	struct sums sum[ROW_BLOCK][2];
 
 	memset(sum, 0, nr_rows * sizeof(sum[0]));
 	for (first = 0; first < words; first += piece) {

@@ -14,19 +14,13 @@
 #define SIMDE_ENABLE_NATIVE_ALIASES
 #include <simde/x86/avx512.h>
 #define mx_gemm_avx512 mx_gemm_avx512_simde
-#define IN_REGISTER(sum)
 /* One general block is enough here, and compiles in seconds. */
-#define UNROLLED
-#define ALWAYS static
+#undef __always_inline
+#define __always_inline
+#define MAX_UNROLL 1
 #else
 #include <immintrin.h>
-/*
- * Fixes that a sum is in a register here. Left alone, GCC gathers all loads
- * of a step before its products, runs out of registers and spills the sums.
- */
-#define IN_REGISTER(sum) __asm__ volatile("" : "+v"(sum))
-#define UNROLLED _Pragma("GCC unroll 16")
-#define ALWAYS static inline __attribute__((always_inline))
+#define MAX_UNROLL 16
 #endif
 #include <string.h>
 
@@ -38,12 +32,19 @@
 #define FEW 3
 #define MAX_PANELS 4
 
+enum { UNROLL = MAX_UNROLL };
+
 /* Vectors in C, where no instruction must be chosen and SIMDe lacks the function. */
-typedef int32_t ints __attribute__((vector_size(64)));
-typedef float floats __attribute__((vector_size(64)));
+struct ints {
+	__attribute__((vector_size(64))) int32_t v;
+};
+
+struct floats {
+	__attribute__((vector_size(64))) float v;
+};
 
 /* -128 * the sum of a row, which is padded with zeros to MX_ACT_ALIGN */
-ALWAYS __m512i correction(const int8_t *act, size_t k)
+static __always_inline __m512i correction(const int8_t *act, size_t k)
 {
 	__m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
 	int32_t part[COLS];
@@ -59,27 +60,29 @@ ALWAYS __m512i correction(const int8_t *act, size_t k)
 }
 
 /* Dequantises 16 channels of one row, from arrays with room for as many. */
-ALWAYS void dequantise(const struct mx_gemm *gemm, size_t row, ints acc, const float *col_scale,
+static __always_inline void dequantise(const struct mx_gemm *gemm, size_t row, struct ints acc, const float *col_scale,
 		       const float *bias, float *out)
 {
-	floats scale, b, v, old;
+	struct floats scale, b, x, old;
 
 	memcpy(&scale, col_scale, sizeof(scale));
-	v = __builtin_convertvector(acc, floats) * (gemm->row_scale[row] * scale);
-	v = v * gemm->alpha;
+	scale.v = gemm->row_scale[row] * scale.v;
+	x.v = __builtin_convertvector(acc.v, __typeof__(x.v));
+	x.v = x.v * scale.v;
+	x.v = x.v * gemm->alpha;
 	if (bias) {
 		memcpy(&b, bias, sizeof(b));
-		v = v + b;
+		x.v = x.v + b.v;
 	}
 	if (gemm->accumulate) {
 		memcpy(&old, out, sizeof(old));
-		v = old + v;
+		x.v = old.v + x.v;
 	}
-	memcpy(out, &v, sizeof(v));
+	memcpy(out, &x, sizeof(x));
 }
 
 /* Of one panel of one row: those channels that exist. */
-ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, ints acc)
+static __always_inline void finish(const struct mx_gemm *gemm, size_t row, size_t panel, struct ints acc)
 {
 	size_t col = panel * COLS, bytes = (gemm->n - col) * sizeof(float);
 	float *out = gemm->out + row * gemm->out_stride + col;
@@ -98,30 +101,43 @@ ALWAYS void finish(const struct mx_gemm *gemm, size_t row, size_t panel, ints ac
 	memcpy(out, some_out, bytes);
 }
 
+/*
+ * Fixes that sums are in a register here. Left alone, GCC gathers all loads
+ * of a step before its products, runs out of registers and spills the sums.
+ */
+static __always_inline void keep_in_register(__m512i *sums)
+{
+#ifndef MX_SIMDE
+	__asm__ volatile("" : "+v"(*sums));
+#else
+	(void)sums;
+#endif
+}
+
 /* @start: correction() of each row */
-ALWAYS void block(const struct mx_gemm *gemm, size_t row, const int rows, size_t panel,
+static __always_inline void block(const struct mx_gemm *gemm, size_t row, const int rows, size_t panel,
 		  const int panels, size_t words, const __m512i *start)
 {
 	const int8_t *act = (const int8_t *)gemm->act + row * gemm->act_stride;
 	const int8_t *weights = gemm->panels + panel * words * WORD;
 	const __m512i top = _mm512_set1_epi8(-128);
 	__m512i acc[ROWS][MAX_PANELS], weight[MAX_PANELS];
-	ints sums[ROWS][MAX_PANELS];
+	struct ints sums[ROWS][MAX_PANELS];
 	size_t w;
 	int r, p;
 
-	UNROLLED
+#pragma GCC unroll UNROLL
 	for (r = 0; r < rows; r++) {
-		UNROLLED
+#pragma GCC unroll UNROLL
 		for (p = 0; p < panels; p++)
 			acc[r][p] = start[r];
 	}
 	for (w = 0; w < words; w++) {
-		UNROLLED
+#pragma GCC unroll UNROLL
 		for (p = 0; p < panels; p++)
 			weight[p] = _mm512_xor_si512(top, _mm512_loadu_si512(
 					weights + (p * words + w) * WORD));
-		UNROLLED
+#pragma GCC unroll UNROLL
 		for (r = 0; r < rows; r++) {
 			__m512i a;
 			int four;
@@ -129,20 +145,20 @@ ALWAYS void block(const struct mx_gemm *gemm, size_t row, const int rows, size_t
 			memcpy(&four, act + r * gemm->act_stride + w * MXACCEL_PANEL_K,
 			       sizeof(four));
 			a = _mm512_set1_epi32(four);
-			UNROLLED
+#pragma GCC unroll UNROLL
 			for (p = 0; p < panels; p++) {
 				acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], weight[p], a);
-				IN_REGISTER(acc[r][p]);
+				keep_in_register(&acc[r][p]);
 			}
 		}
 	}
-	UNROLLED
+#pragma GCC unroll UNROLL
 	for (r = 0; r < rows; r++) {
-		UNROLLED
+#pragma GCC unroll UNROLL
 		for (p = 0; p < panels; p++)
-			sums[r][p] = (ints)acc[r][p];
+			memcpy(&sums[r][p], &acc[r][p], sizeof(sums[r][p]));
 	}
-	_Pragma("GCC unroll 1")
+#pragma GCC unroll 1
 	for (r = 0; r < rows * panels; r++)
 		finish(gemm, row + r / panels, panel + r % panels, sums[r / panels][r % panels]);
 }

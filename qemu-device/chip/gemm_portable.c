@@ -7,7 +7,7 @@
 #define COLS MXACCEL_PANEL_COLS
 
 /* acc[r][j] = row r . channel j of a panel of @words words, for @rows <= ROWS */
-static inline __attribute__((always_inline)) void dot_panel(const int8_t *act, size_t stride,
+static __always_inline void dot_panel(const int8_t *act, size_t stride,
 		int rows, const int8_t *panel, size_t words, int32_t acc[ROWS][COLS])
 {
 	size_t w;

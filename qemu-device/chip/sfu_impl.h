@@ -21,20 +21,24 @@
 /* Adding and taking away 1.5 * 2^23 rounds |x| < 2^22 to nearest even. */
 #define ROUNDER 12582912.0f
 
-/* The iterations of the next loop are independent, though its arrays may be one. */
-#define NO_ORDER _Pragma("GCC ivdep")
+/*
+ * "ivdep" below: the iterations are independent, though the arrays of the
+ * loop may be one and the same.
+ */
 
-typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+struct lanes {
+	__attribute__((vector_size(LANES * sizeof(float)))) float v;
+};
 
-static inline __attribute__((always_inline)) void add_lanes(lanes *sum, const float *x)
+static __always_inline void add_lanes(struct lanes *sum, const float *x)
 {
-	lanes v;
+	struct lanes some;
 
-	memcpy(&v, x, sizeof(v));
-	*sum += v;
+	memcpy(&some, x, sizeof(some));
+	sum->v += some.v;
 }
 
-static inline __attribute__((always_inline)) float lane_tree(const lanes *sum)
+static __always_inline float lane_tree(const struct lanes *sum)
 {
 	float s[LANES];
 	int step, l;
@@ -49,7 +53,7 @@ static inline __attribute__((always_inline)) float lane_tree(const lanes *sum)
 static float sum_of(const float *x, size_t n)
 {
 	float tail[LANES] = { 0 };
-	lanes sum = { 0 };
+	struct lanes sum = { 0 };
 	size_t i;
 
 	for (i = 0; i + LANES <= n; i += LANES)
@@ -63,13 +67,13 @@ static float sum_of(const float *x, size_t n)
 static float sum_of_squares(const float *x, float mean, size_t n)
 {
 	float tail[LANES] = { 0 };
-	lanes sum = { 0 }, v;
+	struct lanes sum = { 0 }, some;
 	size_t i, l;
 
 	for (i = 0; i + LANES <= n; i += LANES) {
-		memcpy(&v, x + i, sizeof(v));
-		v -= mean;
-		sum += v * v;
+		memcpy(&some, x + i, sizeof(some));
+		some.v -= mean;
+		sum.v += some.v * some.v;
 	}
 	for (l = 0; i + l < n; l++) {
 		tail[l] = x[i + l] - mean;
@@ -80,7 +84,7 @@ static float sum_of_squares(const float *x, float mean, size_t n)
 }
 
 /* Bits of max |x|. As integers, a NaN is larger than an infinity, and that than any number. */
-static inline __attribute__((always_inline)) int32_t max_bits(const float *x, const float *factor,
+static __always_inline int32_t max_bits(const float *x, const float *factor,
 							      size_t n)
 {
 	int32_t max = 0, bits;
@@ -98,8 +102,8 @@ static inline __attribute__((always_inline)) int32_t max_bits(const float *x, co
  * is below 127.5 after its own rounding too.
  */
 #define DEFINE_QUANT(name, type) \
-static inline __attribute__((always_inline)) bool name##_with(const float *x, \
-	const float *factor, size_t n, type *q, size_t padded, float *scale) \
+static __always_inline bool name##_with(const float *x, \
+	const float *factor, size_t n, type q[], size_t padded, float *scale) \
 { \
 	int32_t bits = max_bits(x, factor, n); \
 	float max = mx_bits_float(bits), inv; \
@@ -124,7 +128,7 @@ static inline __attribute__((always_inline)) bool name##_with(const float *x, \
 	return true; \
 } \
 \
-static bool name(const float *x, const float *factor, size_t n, type *q, size_t padded, \
+static bool name(const float *x, const float *factor, size_t n, type q[], size_t padded, \
 		 float *scale) \
 { \
 	if (factor) \
@@ -167,7 +171,7 @@ static void interleave4(const int8_t *rows, size_t stride, size_t n, int8_t *out
 	const int8_t *a = rows, *b = a + stride, *c = b + stride, *d = c + stride;
 	size_t i;
 
-	NO_ORDER
+#pragma GCC ivdep
 	for (i = 0; i < n; i++) {
 		out[4 * i] = a[i];
 		out[4 * i + 1] = b[i];
@@ -181,25 +185,25 @@ static void embed(const int8_t *table, float scale, float *dst, size_t n, bool a
 	size_t i;
 
 	if (add) {
-		NO_ORDER
+#pragma GCC ivdep
 		for (i = 0; i < n; i++)
 			dst[i] = dst[i] + (float)table[i] * scale;
 	} else {
-		NO_ORDER
+#pragma GCC ivdep
 		for (i = 0; i < n; i++)
 			dst[i] = (float)table[i] * scale;
 	}
 }
 
 /* Integers in the order of the binary32 numbers with these bits, -0 below +0. */
-static inline __attribute__((always_inline)) int32_t order_of(float x)
+static __always_inline int32_t order_of(float x)
 {
 	int32_t bits = (int32_t)mx_float_bits(x);
 
 	return bits ^ (int32_t)((uint32_t)(bits >> 31) & 0x7fffffff);
 }
 
-static inline __attribute__((always_inline)) void softmax_with(const float *src, float *dst,
+static __always_inline void softmax_with(const float *src, float *dst,
 		size_t n, size_t limit, const int32_t *ids)
 {
 	int32_t best = INT32_MIN, order;
@@ -212,7 +216,7 @@ static inline __attribute__((always_inline)) void softmax_with(const float *src,
 		best = order > best ? order : best;
 	}
 	max = mx_bits_float((uint32_t)(best ^ (int32_t)((uint32_t)(best >> 31) & 0x7fffffff)));
-	NO_ORDER
+#pragma GCC ivdep
 	for (i = 0; i < limit; i++) {
 		float e = mx_expf(src[i] - max);
 
@@ -223,7 +227,7 @@ static inline __attribute__((always_inline)) void softmax_with(const float *src,
 	sum = sum_of(dst, limit);
 	if (sum == 0.0f)	/* everything was masked: the largest element counts as 1 */
 		return;
-	NO_ORDER
+#pragma GCC ivdep
 	for (i = 0; i < limit; i++)
 		dst[i] = dst[i] / sum;
 }
@@ -243,7 +247,7 @@ static void norm_layer(const float *src, float *dst, size_t n, const float *gamm
 	float deviation = sqrtf(sum_of_squares(src, mean, n) / (float)n + epsilon);
 	size_t i;
 
-	NO_ORDER
+#pragma GCC ivdep
 	for (i = 0; i < n; i++)
 		dst[i] = (src[i] - mean) / deviation * gamma[i] + beta[i];
 }
@@ -253,7 +257,7 @@ static void norm_rms(const float *src, float *dst, size_t n, const float *gamma,
 	float root = sqrtf(sum_of_squares(src, 0.0f, n) / (float)n + epsilon);
 	size_t i;
 
-	NO_ORDER
+#pragma GCC ivdep
 	for (i = 0; i < n; i++)
 		dst[i] = src[i] / root * gamma[i];
 }
@@ -267,7 +271,7 @@ static void norm_l2(const float *src, float *dst, size_t n)
 		memset(dst, 0, n * sizeof(*dst));
 		return;
 	}
-	NO_ORDER
+#pragma GCC ivdep
 	for (i = 0; i < n; i++)
 		dst[i] = src[i] / root;
 }
@@ -277,7 +281,7 @@ static void name(const float *src, float *dst, size_t n) \
 { \
 	size_t i; \
 \
-	NO_ORDER \
+	_Pragma("GCC ivdep") \
 	for (i = 0; i < n; i++) { \
 		float x = src[i]; \
 \
@@ -297,7 +301,7 @@ static void add(const float *a, const float *b, float *dst, size_t n)
 {
 	size_t i;
 
-	NO_ORDER
+#pragma GCC ivdep
 	for (i = 0; i < n; i++)
 		dst[i] = a[i] + b[i];
 }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "internal.h"
 #include "kernels.h"
 
 void mx_gemm_avx512_simde(const struct mx_gemm *gemm, size_t row, size_t nr_rows, size_t panel,
@@ -34,7 +35,7 @@ static const struct variant variants[] = {
 	{ "avx512 on SIMDe", MX_ISA_AUTO, 1, mx_gemm_avx512_simde },
 };
 
-#define NR_VARIANTS (sizeof(variants) / sizeof(variants[0]))
+#define NR_VARIANTS ARRAY_SIZE(variants)
 
 static uint32_t random_state = 1;
 
@@ -247,7 +248,7 @@ static void every_inner_length(void **state)
 		try_all(1, i, 20, RANDOM, true);
 		try_all(7, i, 20, RANDOM, false);
 	}
-	for (i = 0; i < sizeof(around) / sizeof(around[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(around); i++) {
 		try_all(2, around[i], 40, RANDOM, true);
 		try_all(15, around[i], 40, RANDOM, true);
 	}

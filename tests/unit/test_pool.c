@@ -18,7 +18,7 @@
 
 struct counts {
 	struct mx_pool *pool;
-	_Atomic uint32_t times[MAX];
+	atomic_uint times[MAX];
 	uint32_t plain[MAX];	/* without atomics: must be visible to the caller afterwards */
 };
 
