@@ -16,10 +16,12 @@ import configparser
 import difflib
 import re
 import sys
+import textwrap
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
 SIZES = {"__u8": 1, "char": 1, "__le16": 2, "__le32": 4, "__le64": 8,
+         "__u16": 2, "__u32": 4, "__s32": 4, "__u64": 8,
          "struct mxaccel_section": 64}
 
 
@@ -34,7 +36,8 @@ def source(path):
 HW = source("uapi/mxaccel_hw.h")
 IMAGE = source("uapi/mxaccel_image.h")
 NV = source("qemu-device/chip/nv.h")
-HEADERS = HW + IMAGE + NV
+IOCTL = source("uapi/mxaccel.h")
+HEADERS = HW + IMAGE + NV + IOCTL
 
 
 def rst(text):
@@ -162,6 +165,24 @@ def struct_table(name):
     return table(["offset", "bytes", "field", "meaning"], rows, [8, 8, 20, 64])
 
 
+def struct_note(name):
+    """What the kernel-doc comment of a struct says after its members."""
+    doc = re.search(rf"/\*\*\n \* struct {name} - .*?\*/", HEADERS, re.S)
+    note = doc and re.search(r"\n \*\n((?: \* [^@].*\n)+) \*/$", doc.group())
+    if not note:
+        raise SourceError(f"struct {name} has no closing note")
+    return textwrap.wrap(rst(re.sub(r"(?m)^ \* ", "", note.group(1))), 79)
+
+
+def ioctls():
+    rows = re.findall(r"^#define (MXACCEL_IOC_\w+)\s+_IOWR\(MXACCEL_IOC_TYPE, (0x\w+), "
+                      r"struct (\w+)\)$", IOCTL, re.M)
+    titles = dict(re.findall(r"/\*\*\n \* struct (\w+) - (.*)\n", IOCTL))
+    return table(["number", "ioctl", "argument", "purpose"],
+                 [[f"``{number}``", f"``{name}``", f"``struct {struct}``", rst(titles[struct])]
+                  for name, number, struct in rows], [8, 30, 30, 40])
+
+
 def sqe_table(member):
     """Layout of one command's part of struct mxaccel_sqe."""
     body = re.search(rf"\n\t\tstruct {{\n((?:(?!\t\tstruct {{).)*?)\t\t}} {member};", HW, re.S)
@@ -220,7 +241,7 @@ GENERATORS = {
     "registers": registers, "fields": fields, "codes": codes, "status-codes": status_codes,
     "counters": lambda: indexed("MXACCEL_COUNTERS"),
     "chip-values": lambda: indexed("MXACCEL_CHIP_VALUES"),
-    "struct": struct_table, "sqe": sqe_table, "function": function,
+    "struct": struct_table, "struct-note": struct_note, "ioctls": ioctls, "sqe": sqe_table, "function": function,
     "chip-keys": chip_keys, "chips": chips,
 }
 

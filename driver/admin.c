@@ -19,6 +19,29 @@ static void mx_admin_done(struct mx_rq *rq)
 	complete(&container_of(rq, struct mx_admin_rq, rq)->done);
 }
 
+/*
+ * Waits for a command, and for no longer than the chip can be expected to
+ * work on it. Return: NULL when it has completed, or what is wrong.
+ */
+static const char *mx_admin_wait(struct mx_dev *mx, struct mx_admin_rq *admin,
+				 unsigned long timeout)
+{
+	unsigned long end = jiffies + timeout;
+
+	while (!wait_for_completion_timeout(&admin->done, min(timeout, HZ + 0UL))) {
+		if (mx_queue_poll(&mx->admin))
+			dev_warn(&mx->dev, "admin queue: an interrupt got lost\n");
+		if (try_wait_for_completion(&admin->done))
+			return NULL;
+		/* Its interrupt may have got lost as well. */
+		if (readl(mx->regs + MXACCEL_REG_STATUS) & MXACCEL_STATUS_FATAL)
+			return "failed";
+		if (time_after_eq(jiffies, end))
+			return "timed out";
+	}
+	return NULL;
+}
+
 /**
  * mx_admin() - run an admin command
  * @mx:		device, inside mx_enter() or with reset_lock
@@ -37,6 +60,7 @@ int mx_admin(struct mx_dev *mx, struct mxaccel_sqe *sqe, unsigned int timeout_ms
 	unsigned long generation = READ_ONCE(mx->generation);
 	unsigned long timeout = mx_timeout(mx, timeout_ms);
 	struct mx_admin_rq admin = { .rq.done = mx_admin_done };
+	const char *wrong;
 	char why[48];
 	int err;
 
@@ -48,15 +72,12 @@ int mx_admin(struct mx_dev *mx, struct mxaccel_sqe *sqe, unsigned int timeout_ms
 	err = mx_queue_submit(&mx->admin, &admin.rq, sqe);
 	if (err)
 		goto out;
-	if (!wait_for_completion_timeout(&admin.done, timeout)) {
-		if (mx_queue_poll(&mx->admin))
-			dev_warn(&mx->dev, "admin queue: an interrupt got lost\n");
-		if (!try_wait_for_completion(&admin.done)) {
-			snprintf(why, sizeof(why), "admin command %#x timed out", sqe->opcode);
-			mx_fail(mx, generation, why);
-			/* Ended by mx_fail(), or by a completion that was just in time. */
-			wait_for_completion(&admin.done);
-		}
+	wrong = mx_admin_wait(mx, &admin, timeout);
+	if (wrong) {
+		snprintf(why, sizeof(why), "admin command %#x %s", sqe->opcode, wrong);
+		mx_fail(mx, generation, why);
+		/* Ended by mx_fail(), or by a completion that was just in time. */
+		wait_for_completion(&admin.done);
 	}
 	err = admin.rq.error;
 	if (result)

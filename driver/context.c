@@ -40,14 +40,18 @@ int mx_file_enter(struct mx_file *file, int *idx)
  */
 int mx_file_create(struct mx_dev *mx, struct mx_file **out)
 {
+	unsigned long generation = READ_ONCE(mx->live_gen);
 	struct mx_file *file;
 	int err;
 
+	/* It may have stopped to be live just now. */
+	if (!generation)
+		return -ENODEV;
 	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
 	if (!file)
 		return -ENOMEM;
 	file->mx = mx;
-	file->generation = READ_ONCE(mx->live_gen);
+	file->generation = generation;
 	mutex_init(&file->lock);
 	spin_lock_init(&file->done_lock);
 	INIT_LIST_HEAD(&file->running);

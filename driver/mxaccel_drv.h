@@ -59,6 +59,7 @@
 
 #define MX_ADMIN_DEPTH		64U	/* entries of the admin queue */
 #define MX_IO_DEPTH		1024U	/* entries of an I/O queue, if the chip has as many */
+#define MX_PAGES_MAX_BYTES	BIT_ULL(36)	/* keeps page counts and tables within int */
 #define MX_FILE_DEPTH		128U	/* jobs of a file that are not reaped yet */
 
 /* A command id is its slot, and a tag that tells one use of the slot from the next. */
@@ -424,11 +425,14 @@ void mx_file_reclaim(struct mx_file *file, struct list_head *buffers);
 bool mx_file_dead(struct mx_file *file);
 int mx_file_enter(struct mx_file *file, int *idx);
 
-/* buffer.c */
+/* pages.c */
+int mx_pages_new(struct mx_pages *mem, u64 bytes);
 int mx_pages_pin(struct mx_pages *mem, u64 addr, u64 bytes, bool write, bool longterm);
 void mx_pages_put(struct mx_pages *mem);
 int mx_pages_map(struct mx_dev *mx, struct mx_pages *mem);
 void mx_pages_unmap(struct mx_dev *mx, struct mx_pages *mem);
+
+/* buffer.c */
 int mx_buf_create(struct mx_file *file, void *arg);
 int mx_buf_free(struct mx_file *file, void *arg);
 int mx_buf_mmap(struct mx_file *file, struct vm_area_struct *vma);

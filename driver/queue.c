@@ -15,7 +15,8 @@ static const struct {
 	u16 err;
 	const char *text;
 } mx_statuses[] = {
-#define MXACCEL_X(name, value, err, text) [value] = { err, text },
+#define MXACCEL_X(name, value, err, text)	\
+	[value] = { err, text },
 	MXACCEL_STATUS_CODES(MXACCEL_X)
 #undef MXACCEL_X
 };

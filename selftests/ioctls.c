@@ -47,64 +47,64 @@ FIXTURE_VARIANT(ioctl)
 		.out = out_, .broken = { __VA_ARGS__ } }
 
 IOCTL(QUERY, mxaccel_query, 0, true,
-      BROKEN(mxaccel_query, identify, 8, -EFAULT));
+	BROKEN(mxaccel_query, identify, 8, -EFAULT));
 IOCTL(MODEL_PROGRAM, mxaccel_model_program, 0, true,
-      BROKEN(mxaccel_model_program, flags, 1, -EINVAL),
-      BROKEN(mxaccel_model_program, flags, 0x80000000, -EINVAL),
-      BROKEN(mxaccel_model_program, rsvd, 1, -EINVAL),
-      BROKEN(mxaccel_model_program, model_bytes, 0, -EINVAL),
-      BROKEN(mxaccel_model_program, model_bytes, UINT64_MAX, -EFBIG),
-      BROKEN(mxaccel_model_program, params_bytes, UINT64_MAX, -EFBIG));
+	BROKEN(mxaccel_model_program, flags, 1, -EINVAL),
+	BROKEN(mxaccel_model_program, flags, 0x80000000, -EINVAL),
+	BROKEN(mxaccel_model_program, rsvd, 1, -EINVAL),
+	BROKEN(mxaccel_model_program, model_bytes, 0, -EINVAL),
+	BROKEN(mxaccel_model_program, model_bytes, UINT64_MAX, -EFBIG),
+	BROKEN(mxaccel_model_program, params_bytes, UINT64_MAX, -EFBIG));
 IOCTL(MODEL_OPEN, mxaccel_model_open, 0, true,
-      BROKEN(mxaccel_model_open, flags, 1, -EINVAL),
-      BROKEN(mxaccel_model_open, rsvd, 1, -EINVAL),
-      BROKEN(mxaccel_model_open, content[31], 0x5a, -ENOENT));
+	BROKEN(mxaccel_model_open, flags, 1, -EINVAL),
+	BROKEN(mxaccel_model_open, rsvd, 1, -EINVAL),
+	BROKEN(mxaccel_model_open, content[31], 0x5a, -ENOENT));
 IOCTL(MODEL_CLOSE, mxaccel_model_close, -ENOENT, false,
-      BROKEN(mxaccel_model_close, model, UINT32_MAX, -ENOENT));
+	BROKEN(mxaccel_model_close, model, UINT32_MAX, -ENOENT));
 IOCTL(MODEL_DELETE, mxaccel_model_delete, -EBUSY, false,
-      BROKEN(mxaccel_model_delete, model, UINT32_MAX, -ENOENT));
+	BROKEN(mxaccel_model_delete, model, UINT32_MAX, -ENOENT));
 IOCTL(MODEL_LIST, mxaccel_model_list, 0, true,
-      BROKEN(mxaccel_model_list, infos, 8, -EFAULT));
+	BROKEN(mxaccel_model_list, infos, 8, -EFAULT));
 IOCTL(BUF_CREATE, mxaccel_buf_create, 0, true,
-      BROKEN(mxaccel_buf_create, flags, 0, -EINVAL),
-      BROKEN(mxaccel_buf_create, flags, 4, -EINVAL),
-      BROKEN(mxaccel_buf_create, flags, 0x80000001, -EINVAL),
-      BROKEN(mxaccel_buf_create, addr, 1, -EINVAL),
-      BROKEN(mxaccel_buf_create, addr, 2, -EINVAL),
-      BROKEN(mxaccel_buf_create, addr, 8, -EFAULT),
-      BROKEN(mxaccel_buf_create, addr, 0xffffffffffffff00, -EFAULT),
-      BROKEN(mxaccel_buf_create, bytes, 0, -EINVAL),
-      BROKEN(mxaccel_buf_create, bytes, 1ULL << 40, -EFBIG),
-      BROKEN(mxaccel_buf_create, bytes, UINT64_MAX, -EFAULT),
-      BROKEN(mxaccel_buf_create, rsvd, 1, -EINVAL));
+	BROKEN(mxaccel_buf_create, flags, 0, -EINVAL),
+	BROKEN(mxaccel_buf_create, flags, 4, -EINVAL),
+	BROKEN(mxaccel_buf_create, flags, 0x80000001, -EINVAL),
+	BROKEN(mxaccel_buf_create, addr, 1, -EINVAL),
+	BROKEN(mxaccel_buf_create, addr, 2, -EINVAL),
+	BROKEN(mxaccel_buf_create, addr, 8, -EFAULT),
+	BROKEN(mxaccel_buf_create, addr, 0xffffffffffffff00, -EFAULT),
+	BROKEN(mxaccel_buf_create, bytes, 0, -EINVAL),
+	BROKEN(mxaccel_buf_create, bytes, 1ULL << 40, -EFBIG),
+	BROKEN(mxaccel_buf_create, bytes, UINT64_MAX, -EFAULT),
+	BROKEN(mxaccel_buf_create, rsvd, 1, -EINVAL));
 IOCTL(BUF_FREE, mxaccel_buf_free, -ENOENT, false,
-      BROKEN(mxaccel_buf_free, handle, UINT32_MAX, -ENOENT));
+	BROKEN(mxaccel_buf_free, handle, UINT32_MAX, -ENOENT));
 IOCTL(SUBMIT, mxaccel_submit, 0, true,
-      BROKEN(mxaccel_submit, flags, 1, -EINVAL),
-      BROKEN(mxaccel_submit, rsvd, 1, -EINVAL),
-      BROKEN(mxaccel_submit, model, UINT32_MAX, -ENOENT),
-      BROKEN(mxaccel_submit, entry, 0x10000, -ENOENT),
-      BROKEN(mxaccel_submit, nr_seq, 0, -EINVAL),
-      BROKEN(mxaccel_submit, nr_seq, UINT32_MAX, -EINVAL),
-      BROKEN(mxaccel_submit, tokens, 0, -EINVAL),
-      BROKEN(mxaccel_submit, tokens, 0x40000001, -EINVAL),
-      BROKEN(mxaccel_submit, in_handle, 9999, -ENOENT),
-      BROKEN(mxaccel_submit, out_handle, 9999, -ENOENT),
-      BROKEN(mxaccel_submit, in_offset, 1ULL << 40, -EFAULT),
-      BROKEN(mxaccel_submit, in_offset, UINT64_MAX - 3, -EFAULT),
-      BROKEN(mxaccel_submit, out_offset, UINT64_MAX - 3, -EFAULT),
-      BROKEN(mxaccel_submit, in_bytes, 44, -EINVAL),
-      BROKEN(mxaccel_submit, out_bytes, UINT32_MAX, -EFAULT));
+	BROKEN(mxaccel_submit, flags, 1, -EINVAL),
+	BROKEN(mxaccel_submit, rsvd, 1, -EINVAL),
+	BROKEN(mxaccel_submit, model, UINT32_MAX, -ENOENT),
+	BROKEN(mxaccel_submit, entry, 0x10000, -ENOENT),
+	BROKEN(mxaccel_submit, nr_seq, 0, -EINVAL),
+	BROKEN(mxaccel_submit, nr_seq, UINT32_MAX, -EINVAL),
+	BROKEN(mxaccel_submit, tokens, 0, -EINVAL),
+	BROKEN(mxaccel_submit, tokens, 0x40000001, -EINVAL),
+	BROKEN(mxaccel_submit, in_handle, 9999, -ENOENT),
+	BROKEN(mxaccel_submit, out_handle, 9999, -ENOENT),
+	BROKEN(mxaccel_submit, in_offset, 1ULL << 40, -EFAULT),
+	BROKEN(mxaccel_submit, in_offset, UINT64_MAX - 3, -EFAULT),
+	BROKEN(mxaccel_submit, out_offset, UINT64_MAX - 3, -EFAULT),
+	BROKEN(mxaccel_submit, in_bytes, 44, -EINVAL),
+	BROKEN(mxaccel_submit, out_bytes, UINT32_MAX, -EFAULT));
 IOCTL(WAIT, mxaccel_wait, -ENODATA, true,
-      BROKEN(mxaccel_wait, count, 0, -EINVAL),
-      BROKEN(mxaccel_wait, rsvd, 1, -EINVAL));
+	BROKEN(mxaccel_wait, count, 0, -EINVAL),
+	BROKEN(mxaccel_wait, rsvd, 1, -EINVAL));
 IOCTL(CANCEL, mxaccel_cancel, -ENOENT, false,
-      BROKEN(mxaccel_cancel, flags, 1, -EINVAL),
-      BROKEN(mxaccel_cancel, job, UINT64_MAX, -ENOENT));
+	BROKEN(mxaccel_cancel, flags, 1, -EINVAL),
+	BROKEN(mxaccel_cancel, job, UINT64_MAX, -ENOENT));
 IOCTL(COUNTERS, mxaccel_counters, 0, true,
-      BROKEN(mxaccel_counters, scope, 3, -EINVAL),
-      BROKEN(mxaccel_counters, model, 1, -EINVAL),
-      BROKEN(mxaccel_counters, values, 8, -EFAULT));
+	BROKEN(mxaccel_counters, scope, 3, -EINVAL),
+	BROKEN(mxaccel_counters, model, 1, -EINVAL),
+	BROKEN(mxaccel_counters, values, 8, -EFAULT));
 
 /* An argument with which the call gives variant->result */
 static void make_good(FIXTURE_DATA(ioctl) *self, unsigned long cmd)
@@ -284,8 +284,8 @@ TEST(unknown_ioctls)
 	int fd = mx_open();
 
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, _IOWR(MXACCEL_IOC_TYPE, 0x0c, struct mxaccel_query), &query));
-	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, _IOWR(MXACCEL_IOC_TYPE, 0xff, struct mxaccel_query), &query));
+	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, MXACCEL_IOC_QUERY + 0x0c, &query));
+	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, MXACCEL_IOC_QUERY + 0xff, &query));
 	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, _IOWR(0xB9, 0, struct mxaccel_query), &query));
 	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, _IOR(MXACCEL_IOC_TYPE, 0, struct mxaccel_query), &query));
 	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, _IO(MXACCEL_IOC_TYPE, 0), &query));

@@ -121,7 +121,8 @@ TEST_F(models, list)
 {
 	struct testmodel *other = tm_make(2, 4096);
 	struct mxaccel_model_program a, b;
-	struct mxaccel_model_info *infos = mx_edge_alloc(2 * sizeof(*infos), PROT_READ | PROT_WRITE);
+	struct mxaccel_model_info *infos = mx_edge_alloc(2 * sizeof(*infos),
+							 PROT_READ | PROT_WRITE);
 	struct mxaccel_model_list list = {
 		.size = sizeof(list), .count = 100, .infos = (uintptr_t)infos,
 	};

@@ -33,7 +33,7 @@
  * @hw_version:	MXACCEL_REG_VERSION
  * @features:	MXACCEL_DRVFEAT_*
  * @identify:	address of a struct mxaccel_identify to fill, or 0
- * @queue_depth: jobs a file may have in flight
+ * @queue_depth: jobs a file may have in flight or not yet reaped
  * @platform:	MXACCEL_PLATFORM_*
  * @hw_features: MXACCEL_REG_FEATURES
  */
@@ -62,7 +62,9 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_query, 40);
  * @status:	out: MXACCEL_ST_* of the chip, 0 if it was not asked
  * @rsvd:	zero
  *
- * Atomic: interrupted or failed, nothing of it stays. Interruptible (EINTR).
+ * Atomic: interrupted or failed, nothing of it stays. Interruptible (EINTR),
+ * but for the check of the content at the end. Counts as a use of the model,
+ * to be ended by MODEL_CLOSE.
  * ENOSPC no room; EBADMSG content differs from @content; EFBIG, EINVAL,
  * EPROTONOSUPPORT refused by the chip, @status says why.
  */
@@ -90,7 +92,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_model_program, model, 72);
  * @model:	out: model id
  * @rsvd:	zero
  *
- * ENOENT not resident.
+ * Counts as one more use, to be ended by MODEL_CLOSE. ENOENT not resident.
  */
 struct mxaccel_model_open {
 	__u32	size;
@@ -102,11 +104,13 @@ struct mxaccel_model_open {
 MXACCEL_ASSERT_SIZE(struct mxaccel_model_open, 48);
 
 /**
- * struct mxaccel_model_close - give up the use of a model; it stays resident
+ * struct mxaccel_model_close - end one use of a model; it stays resident
  * @size:	sizeof(struct)
  * @model:	model id
  *
- * ENOENT not in use by this file; EBUSY jobs in flight.
+ * The file may use the model until each MODEL_PROGRAM and MODEL_OPEN of it had
+ * its MODEL_CLOSE. ENOENT not in use by this file; EBUSY it is the last use and
+ * jobs are in flight.
  */
 struct mxaccel_model_close {
 	__u32	size;
@@ -131,7 +135,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_model_delete, 8);
  * struct mxaccel_model_list - read the model directory
  * @size:	sizeof(struct)
  * @count:	in: room at @infos, in entries; out: resident models (may be more)
- * @infos:	address of struct mxaccel_model_info[]
+ * @infos:	address of struct mxaccel_model_info[], in order of id
  */
 struct mxaccel_model_list {
 	__u32	size;
@@ -150,8 +154,13 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_model_list, 16);
  * @rsvd:	zero
  * @mmap_offset: out: offset for mmap() of a driver-allocated buffer
  *
- * Pinned pages count against RLIMIT_MEMLOCK (ENOMEM). Pinned memory of a
- * child after fork() is undefined; use MADV_DONTFORK or exec.
+ * Pinned and driver-allocated pages count against RLIMIT_MEMLOCK (ENOMEM). A
+ * mapping keeps driver-allocated memory until munmap(). ENOSPC the file has as
+ * many buffers as the chip allows (chip/max_buffers); EFBIG over 64 GiB, or in
+ * more pieces of memory than the chip takes (chip/max_sg): use huge pages or
+ * driver-allocated memory. Memory that the process may not write when it is
+ * pinned must stay so. Pinned memory of a child after fork() is undefined; use
+ * MADV_DONTFORK or exec.
  */
 struct mxaccel_buf_create {
 	__u32	size;
@@ -196,9 +205,11 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_buf_free, 8);
  * @rsvd:	zero
  * @job:	out: job id, unique on the device
  *
- * EAGAIN as many jobs in flight as mxaccel_query.queue_depth; ENOENT no such
- * model, entry or buffer of this file; EFAULT range outside the buffer. What
- * only the chip can check comes with the completion.
+ * EAGAIN as many jobs in flight or not reaped as mxaccel_query.queue_depth, or
+ * other files' jobs fill the queue; ENOENT no such model or buffer of this file,
+ * or an entry number that no model can have; EACCES the buffer was not made for
+ * this access; EFAULT range outside the buffer. What only the chip can check
+ * comes with the completion.
  */
 struct mxaccel_submit {
 	__u32	size;
@@ -281,7 +292,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_cancel, 16);
  * struct mxaccel_counters - read counters, all at one moment
  * @size:	sizeof(struct)
  * @scope:	MXACCEL_SCOPE_*; CONTEXT means this file
- * @model:	model id, for MODEL
+ * @model:	model id, for MODEL; else zero
  * @count:	in: room at @values; out: counters the device has
  * @values:	address of __u64[], indexed by enum mxaccel_counter
  *
