@@ -92,7 +92,7 @@ static __always_inline void few_rows(const struct mx_gemm *gemm, size_t row, con
 {
 	const int8_t *weights = gemm->panels + panel * words * WORD;
 	const int16_t *act[FEW];
-	struct sums acc[FEW][4];
+	struct sums acc[FEW][4] MX_SCRATCH;
 	size_t w;
 	int r, c;
 
@@ -149,7 +149,7 @@ static __always_inline void many_rows(const int16_t *act, size_t stride, const i
 		      size_t words, struct sums (*sum)[2])
 {
 	const __m256i *end = wide + 4 * words;
-	struct sums acc[ROWS][2];
+	struct sums acc[ROWS][2] MX_SCRATCH;
 	int r;
 
 #pragma GCC unroll UNROLL
@@ -185,8 +185,8 @@ static void panel_rows(const struct mx_gemm *gemm, size_t row, size_t nr_rows, s
 {
 	const int8_t *weights = gemm->panels + panel * words * WORD;
 	size_t stride = gemm->act_stride / sizeof(int16_t), first, piece, i;
-	__m256i wide[4 * PIECE];
-	struct sums sum[ROW_BLOCK][2];
+	__m256i wide[4 * PIECE] MX_SCRATCH;
+	struct sums sum[ROW_BLOCK][2] MX_SCRATCH;
 
 	memset(sum, 0, nr_rows * sizeof(sum[0]));
 	for (first = 0; first < words; first += piece) {

@@ -121,8 +121,8 @@ static __always_inline void block(const struct mx_gemm *gemm, size_t row, const 
 	const int8_t *act = (const int8_t *)gemm->act + row * gemm->act_stride;
 	const int8_t *weights = gemm->panels + panel * words * WORD;
 	const __m512i top = _mm512_set1_epi8(-128);
-	__m512i acc[ROWS][MAX_PANELS], weight[MAX_PANELS];
-	struct ints sums[ROWS][MAX_PANELS];
+	__m512i acc[ROWS][MAX_PANELS] MX_SCRATCH, weight[MAX_PANELS] MX_SCRATCH;
+	struct ints sums[ROWS][MAX_PANELS] MX_SCRATCH;
 	size_t w;
 	int r, p;
 
@@ -204,7 +204,7 @@ void mx_gemm_avx512(const struct mx_gemm *gemm, size_t row, size_t nr_rows, size
 		    size_t nr_panels)
 {
 	size_t words = (gemm->k + MXACCEL_PANEL_K - 1) / MXACCEL_PANEL_K;
-	__m512i start[ROW_BLOCK];
+	__m512i start[ROW_BLOCK] MX_SCRATCH;
 	size_t done, block_rows, rows, step, p, i;
 
 	for (done = 0; done < nr_rows; done += block_rows) {

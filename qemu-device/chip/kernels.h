@@ -23,6 +23,19 @@
  */
 #define MX_ACT_ALIGN 64
 
+/*
+ * For local arrays in loops. QEMU is built with -ftrivial-auto-var-init=zero, and
+ * clearing them would cost a small product half of its time.
+ */
+#ifdef __has_attribute
+#if __has_attribute(uninitialized)
+#define MX_SCRATCH __attribute__((uninitialized))
+#endif
+#endif
+#ifndef MX_SCRATCH
+#define MX_SCRATCH
+#endif
+
 /* Rows whose largest magnitude is below this are taken as zero: 127 / m must not overflow. */
 #define MX_QUANT_MIN 0x1p-100f
 
