@@ -15,7 +15,9 @@ KERNELS ?= $(if $(shell grep -x ID=debian /etc/os-release),6.1 6.12,native)
 MODEL   ?= $(B)/model-dir
 CHIP    ?= mx1
 
-export MXACCEL_STARTED ?= $(shell date +%s)
+ifndef MXACCEL_STARTED
+export MXACCEL_STARTED := $(shell date +%s)
+endif
 STAGE    := scripts/stage
 SUBMAKE  := $(MAKE) --no-print-directory
 JOBS     := $(shell nproc)

@@ -200,7 +200,7 @@ struct mx_job {
 	int (*read)(void *opaque, uint64_t offset, void *to, uint64_t bytes);
 	int (*write)(void *opaque, uint64_t offset, const void *from, uint64_t bytes);
 	void *opaque;
-	_Atomic uint16_t stop;
+	atomic_uint_least16_t stop;
 
 	uint16_t status;
 	uint16_t field;

@@ -137,7 +137,11 @@ static void refuses_bad_fields(void **state)
 {
 	(void)state;
 	REFUSED(s->op[OP_ACT].opcode = 0, BAD_IMAGE, "opcode 0");
-	REFUSED(s->op[OP_ACT].opcode = 12, BAD_IMAGE, "opcode 12");
+	REFUSED(s->op[OP_ACT].opcode = 13, BAD_IMAGE, "opcode 13");
+	REFUSED(s->op[OP_ACT].opcode = MXACCEL_OP_QUANT; s->op[OP_ACT].kind = 2, BAD_IMAGE,
+		"no kind 2");
+	TAKEN(s->op[OP_ACT].opcode = MXACCEL_OP_QUANT;
+	      s->op[OP_ACT].kind = MXACCEL_QUANT_RESIDUAL);
 	REFUSED(s->op[OP_ACT].opcode = MXACCEL_OP_LOAD, BAD_IMAGE, "LOAD");
 	REFUSED(s->op[OP_ACT].opcode = MXACCEL_OP_STORE, BAD_IMAGE, "STORE");
 	REFUSED(s->op[OP_LOAD].opcode = MXACCEL_OP_FENCE, BAD_IMAGE, "LOAD");
@@ -150,7 +154,7 @@ static void refuses_bad_fields(void **state)
 	REFUSED(s->op[OP_MATMUL_UP].kind = 1, BAD_IMAGE, "kind 1");
 	REFUSED(s->op[OP_ADD].flags = 1, BAD_IMAGE, "flags 0x1");
 	REFUSED(s->op[OP_SOFTMAX].flags = 0x10, BAD_IMAGE, "flags 0x10");
-	REFUSED(s->op[OP_MATMUL_UP].flags = 3, BAD_IMAGE, "flags 0x1");
+	REFUSED(s->op[OP_MATMUL_UP].flags = 7, BAD_IMAGE, "flags 0x4");
 	REFUSED(s->op[OP_MATMUL_UP].flags = 0, BAD_IMAGE, "b_off");
 	REFUSED(s->op[OP_ACT].rsvd = 1, BAD_IMAGE, "rsvd");
 	REFUSED(s->op[OP_ACT].n = 1, BAD_IMAGE, "does not use n");
@@ -231,7 +235,7 @@ static void refuses_bad_parameter_ranges(void **state)
 static void refuses_overlaps_and_stale_reads(void **state)
 {
 	(void)state;
-	/* in place is fine for ACT, NORM, ADD, SOFTMAX; half over itself is not */
+	/* in place is fine for ACT, NORM, ADD, QUANT, SOFTMAX; half over itself is not */
 	REFUSED((s->op[OP_ACT].k = 6, s->op[OP_ACT].dst_col = 3), BAD_IMAGE, "overlap");
 	REFUSED((s->op[OP_NORM_RMS].k = 6, s->op[OP_NORM_RMS].dst_col = 2), BAD_IMAGE, "overlap");
 	REFUSED((s->op[OP_ADD].k = 4, s->op[OP_ADD].dst = REGION_QKV, s->op[OP_ADD].dst_col = 2),
@@ -244,6 +248,8 @@ static void refuses_overlaps_and_stale_reads(void **state)
 
 	/* columns that nothing has written in this entry */
 	REFUSED(s->op[OP_EMBED_TOKEN].flags = MXACCEL_OPF_ACCUMULATE, BAD_IMAGE, "no earlier op");
+	REFUSED(s->op[OP_MATMUL_UP].flags |= MXACCEL_OPF_ACCUMULATE, BAD_IMAGE, "no earlier op");
+	TAKEN(s->op[OP_MATMUL_DOWN].flags |= MXACCEL_OPF_ACCUMULATE);
 	REFUSED(s->op[OP_EMBED_TOKEN].k = 4, BAD_IMAGE, "no earlier op");
 	REFUSED(s->op[OP_MATMUL_QKV].n = 20, BAD_IMAGE, "no earlier op");
 	REFUSED(s->op[OP_MATMUL_UP].src = REGION_FFN, BAD_IMAGE, "no earlier op");
