@@ -31,6 +31,10 @@ class Results:
 
     def pytest_runtest_logreport(self, report):
         self.seconds += report.duration
+        # What a test measures, it prints: shown with its result.
+        if report.when == "call" and report.passed:
+            for text in report.capstdout.splitlines():
+                self.line(f"# {text}")
         if report.failed and not self.failed_in:
             self.failed_in = report.when
         if report.skipped:

@@ -10,18 +10,14 @@ int main(int argc, char **argv)
 	struct mxrt_image *image;
 	struct mxrt_model *model;
 	int32_t ids[16];
-	float vector[1024];
-	struct mxrt_infer_params job = {
-		.size = sizeof(job), .entry = "sentence", .nr_seq = 1, .tokens = 16,
-		.ids = ids, .out = vector, .out_bytes = sizeof(vector) };
+	float v[1024];
+	struct mxrt_infer_params job = { .size = sizeof(job), .entry = "sentence", .nr_seq = 1,
+		.tokens = 16, .ids = ids, .out = v, .out_bytes = sizeof(v) };
 
-	if (argc < 2)
-		errx(2, "usage: first IMAGE [DEVICE]");
-	if (mxrt_open(argv[2], NULL, &dev) || mxrt_image_open(argv[1], 0, &image) ||
+	if (argc < 2 || mxrt_open(argv[2], NULL, &dev) || mxrt_image_open(argv[1], 0, &image) ||
 	    mxrt_load(dev, image, NULL, &model) ||
-	    mxrt_tokenize(image, "Hello, accelerator!", ids, 16, NULL) ||
+	    mxrt_tokenize(image, "Hello, crossbar!", ids, 16, NULL) ||
 	    mxrt_infer(model, &job, NULL))
-		errx(1, "%s", mxrt_last_error());
-	printf("%f %f %f ...\n", vector[0], vector[1], vector[2]);
-	return 0;
+		errx(1, "first IMAGE [DEVICE]: %s", mxrt_last_error());
+	printf("%f %f %f ...\n", v[0], v[1], v[2]);
 }
