@@ -271,8 +271,9 @@ int mxrt_counters(struct mxrt_device *dev, unsigned int scope, const struct mxrt
  * @out:	the image
  *
  * Checks everything but the weights, whose digest is checked by the first
- * mxrt_load() or mxrt_image_verify(). The file is mapped and must not be written to or
- * truncated while the image is open (replacing it by rename() is fine).
+ * mxrt_load() or mxrt_image_verify(). The file is mapped and must not be
+ * written to or truncated while the image is open (replacing it by rename() is
+ * fine).
  * Needs no device.
  * Thread safety: any thread.
  *
@@ -324,6 +325,7 @@ void mxrt_image_close(struct mxrt_image *image);
  * @max_tokens:	longest sequence
  * @has_tokenizer: 1 if mxrt_tokenize() works with it
  * @nr_ops:	macro-ops of all entries
+ * @rsvd:	zero
  * @file_bytes:	size of the file
  * @program_bytes: size of the program (MODEL section)
  * @params_bytes: size of the weights (PARAMS section)
@@ -393,6 +395,7 @@ struct mxrt_tensor {
  * @input:	int32 [sequences, tokens], 0 being padding
  * @output:	float32
  * @nr_ops:	macro-ops
+ * @rsvd:	zero
  */
 struct mxrt_entry_info {
 	uint32_t size;

@@ -46,7 +46,7 @@
 #define MXACCEL_REG_CAP			0x008	/* ro64: MXACCEL_CAP_* fields */
 #define MXACCEL_REG_PLATFORM		0x010	/* ro32: MXACCEL_PLATFORM_* */
 #define MXACCEL_REG_TIMEOUT_SCALE	0x014	/* ro32: the driver multiplies its timeouts by this */
-#define MXACCEL_REG_FEATURES		0x018	/* ro64: MXACCEL_FEAT_* */
+#define MXACCEL_REG_FEATURES		0x018	/* ro64: feature bits; none is defined yet */
 #define MXACCEL_REG_CTRL		0x020	/* rw32: MXACCEL_CTRL_* */
 #define MXACCEL_REG_STATUS		0x024	/* ro32: MXACCEL_STATUS_* */
 #define MXACCEL_REG_AQA			0x028	/* rw32: admin queue sizes - 1: CQ << 16 | SQ */
@@ -461,6 +461,7 @@ MXACCEL_ASSERT(MXACCEL_CHIP_NR <= 480, "chip values fit the page");
  * @params_bytes: of the PARAMS section
  * @cells:	non-volatile cells it occupies
  * @grants:	contexts that may use it now
+ * @rsvd:	zero
  */
 struct mxaccel_model_info {
 	__le32	id;

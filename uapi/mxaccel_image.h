@@ -275,7 +275,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
  * that the entry's LOAD brought; EMBED may name their region in src, SOFTMAX
  * (PAD_MASK) and POOL (MEAN) in src2, or leave that zero.
  *
- * SOFTMAX, NORM, ACT and ADD may write the very columns they read; otherwise
+ * SOFTMAX, NORM, ACT, ADD and QUANT may write the very columns they read; otherwise
  * sources and destination do not overlap. Nothing is read that the entry has
  * not written before. The chip refuses a model that breaks any of this.
  *
@@ -304,7 +304,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
  * STORE	result = src, all k = out_cols columns from src_col
  * QUANT	kind RESIDUAL: dst = src - quant(src) * s, k columns: what a product of
  *		src leaves out. A product of it with the same weights, accumulated,
- *		makes the activations 15 bits wide.
+ *		lets about 15 bits and the sign of src count.
  * FENCE	end of a layer: later ops wait until the pipeline has drained
  */
 #define MXACCEL_OP_LOAD			1	/* ids arrive */

@@ -134,13 +134,13 @@ uint32_t mx_chip_dropped_models(const struct mx_chip *chip);
 uint16_t mx_chip_prog_begin(struct mx_chip *chip, const uint8_t content[32],
 			    uint64_t model_bytes, uint64_t params_bytes, uint32_t *prog);
 
-/*
+/**
  * mx_chip_prog_write() - program part of a model
- * @offset: into MODEL followed, at the next MXACCEL_PAGE boundary, by PARAMS
+ * @offset:	into MODEL followed, at the next MXACCEL_PAGE boundary, by PARAMS
  *
- * Counts cells written and link traffic. Two writes of one programming may
- * run at once if their ranges differ. Return: SUCCESS, BAD_PROG, BAD_RANGE,
- * STORE_ERROR.
+ * Counts the cells written and the bytes read from the host. Two writes of one
+ * programming may run at once if their ranges differ. Nothing is durable before
+ * COMMIT. Return: SUCCESS, BAD_PROG, BAD_RANGE.
  */
 uint16_t mx_chip_prog_write(struct mx_chip *chip, uint32_t prog, uint64_t offset,
 			    const void *data, uint64_t bytes);

@@ -23,8 +23,9 @@ struct mx_directory;	/* directory.h: resident models in the non-volatile area */
 
 /**
  * struct mx_model - a resident model, checked; a view into the non-volatile area
+ * @id:		model id: its slot in the directory
  * @head:	MODEL section; @region, @entry, @op point to its tables
- * @params:	PARAMS section
+ * @params:	PARAMS section, of @params_bytes
  * @counters:	since power-on; protected by mx_chip.count_lock
  *
  * Stays valid while a reference is held (mx_chip_model_get()).

@@ -24,12 +24,16 @@ struct mx_written {
 
 /**
  * struct mx_check - a check under way
+ * @config:	the chip
+ * @head:	MODEL section; @region and @entries point to its tables
+ * @params_bytes: size of the PARAMS section
  * @status:	what to return when a check fails
  * @run:	number of the entry, from 1
  * @entry:	entry being checked, or NULL
  * @first_op:	its first op
  * @op:		op being checked, or NULL
  * @written:	for each region
+ * @err:	gets the sentence when a check fails, @err_bytes at most
  */
 struct mx_check {
 	const struct mx_chip_config *config;
