@@ -242,7 +242,9 @@ int hf_config_read(const char *folder, struct hf_config *config)
 		return mxmap_fail("config.json: hidden_size %u does not split into %u heads",
 				  config->hidden, config->heads);
 	pad = json_object_get(json, "pad_token_id");
-	if (pad && !json_is_null(pad) && json_integer_value(pad) != 0)
+	if (pad && !json_is_null(pad) && !json_is_integer(pad))
+		return mxmap_fail("config.json: pad_token_id is not a number");
+	if (json_integer_value(pad))
 		return mxmap_fail("config.json: pad_token_id is %lld; padding is id 0 on this chip",
 				  (long long)json_integer_value(pad));
 	return 0;

@@ -503,6 +503,7 @@ def test_broken_json(name, tmp_path):
 
 @pytest.mark.parametrize("change, words", [
     (dict(is_decoder=True), ["decoder"]), (dict(pad_token_id=5), ["pad_token_id"]),
+    (dict(pad_token_id="1"), ["pad_token_id"]),
     (dict(layer_norm_eps="small"), ["layer_norm_eps"]),
     (dict(layer_norm_eps=-1), ["layer_norm_eps"]),
     (dict(intermediate_size=1 << 40), ["intermediate_size"]),
