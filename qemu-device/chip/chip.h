@@ -20,10 +20,6 @@
 #include "mxaccel_hw.h"
 #include "mxaccel_image.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
 /* ---------------------------------------------------------- chip files */
 
 /**
@@ -233,9 +229,5 @@ void mx_chip_count(struct mx_chip *chip, enum mxaccel_counter counter, uint64_t 
 /* All counters of the device, or of a model since power-on, at one moment. */
 void mx_chip_counters(struct mx_chip *chip, struct mx_counters *out);
 uint16_t mx_chip_model_counters(struct mx_chip *chip, uint32_t id, struct mx_counters *out);
-
-#ifdef __cplusplus
-}
-#endif
 
 #endif /* MX_CHIP_H */
