@@ -199,6 +199,7 @@ exec 9<&-
 mxrun small.mxw --ids good.npy --out again.npy
 cmp again.npy first.npy
 rmmod mxaccel
+cp again.npy /tmp/only-in-the-vm.npy
 """
 
 
@@ -215,7 +216,9 @@ def test_in_the_vm(small, tmp_path):
                           long=np.full((1, limit + 1), 5),
                           many=ragged(np.random.default_rng(0), vocab, [limit] * 64)).items():
         np.save(tmp_path / f"{name}.npy", np.asarray(ids, np.int32))
-    vm(VM_SCRIPT.format(folder=tmp_path), tmp_path, "--prop", "chip=tiny")
+    done = vm(VM_SCRIPT.format(folder=tmp_path), tmp_path, "--prop", "chip=tiny")
+    # A result that went where it cannot stay is not lost in silence.
+    assert "/tmp/only-in-the-vm.npy" in done.stderr
     here = infer(small.image, GOOD, tmp_path, "sim:tiny")
     assert np.load(tmp_path / "first.npy").tobytes() == here.tobytes()
     errors = (tmp_path / "errors").read_text()
