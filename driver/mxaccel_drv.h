@@ -383,6 +383,7 @@ void mx_fail(struct mx_dev *mx, unsigned long generation, const char *why);
 void mx_quiesce(struct mx_dev *mx);
 int mx_restart(struct mx_dev *mx);
 void mx_revive(struct mx_dev *mx);
+void mx_condemn(struct mx_dev *mx);
 void mx_shut(struct mx_dev *mx);
 void mx_reset_work(struct work_struct *work);
 unsigned long mx_timeout(struct mx_dev *mx, u64 ms);

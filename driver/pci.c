@@ -255,6 +255,7 @@ static int mx_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return 0;
 
 del_cdev:
+	mx_condemn(mx);
 	cdev_device_del(&mx->cdev, &mx->dev);
 stop_chip:
 	mx_shut(mx);
@@ -270,8 +271,8 @@ static void mx_remove(struct pci_dev *pdev)
 {
 	struct mx_dev *mx = pci_get_drvdata(pdev);
 
-	/* First, so that sysfs and waits that are under way end soon. */
-	mx_set_state(mx, MX_GONE);
+	/* First, so that the readers of sysfs that are waited for end soon. */
+	mx_condemn(mx);
 	mx_sysfs_models_remove(mx);
 	cdev_device_del(&mx->cdev, &mx->dev);
 	mx_id_free(mx);

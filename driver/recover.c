@@ -150,7 +150,8 @@ static void mx_stop_locked(struct mx_dev *mx)
 		writel(0, mx->regs + MXACCEL_REG_CTRL);
 		err = mx_wait_status(mx, false, &status);
 	}
-	if (err) {
+	/* Once is enough, should it be stopped again. */
+	if (err && mx->pdev->is_busmaster) {
 		dev_warn(&mx->dev, "chip does not stop (status %#x): bus mastering taken away\n",
 			 status);
 		pci_clear_master(mx->pdev);
@@ -355,12 +356,26 @@ void mx_revive(struct mx_dev *mx)
 }
 
 /**
+ * mx_condemn() - nobody begins to use the hardware any more, and all waits for it end
+ * @mx:		device
+ *
+ * The chip is stopped here, not by whoever finds that it does not answer: with
+ * the generation gone, mx_fail() leaves that to us. What is waited for next
+ * (readers of sysfs, the holder of reset_lock) may be in such a command.
+ */
+void mx_condemn(struct mx_dev *mx)
+{
+	mx_set_state(mx, MX_GONE);
+	mx_stop_chip(mx);
+}
+
+/**
  * mx_shut() - final end of all use of the hardware: removal, shutdown
  * @mx:		device
  */
 void mx_shut(struct mx_dev *mx)
 {
-	mx_set_state(mx, MX_GONE);
+	mx_condemn(mx);
 	mutex_lock(&mx->reset_lock);
 	mx_quiesce(mx);
 	mutex_unlock(&mx->reset_lock);

@@ -213,10 +213,19 @@ unlock:
 
 int mx_sysfs_models_add(struct mx_dev *mx)
 {
-	mx->models_dir = kobject_create_and_add("models", &mx->dev.kobj);
-	if (!mx->models_dir)
+	struct kobject *dir = kobject_create_and_add("models", &mx->dev.kobj);
+	int idx;
+
+	if (!dir)
 		return -ENOMEM;
-	mx_sysfs_models_refresh(mx);
+	mutex_lock(&mx->models_lock);
+	mx->models_dir = dir;
+	mutex_unlock(&mx->models_lock);
+	/* The device can be opened already, and fail; then its restart does this. */
+	if (mx_enter(mx, &idx)) {
+		mx_sysfs_models_refresh(mx);
+		mx_exit(mx, idx);
+	}
 	return 0;
 }
 

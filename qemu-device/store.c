@@ -97,6 +97,26 @@ static bool mx_store_lock(MxState *s, Error **errp)
     return false;
 }
 
+/*
+ * Gives the store all its blocks, as cells are written through a mapping: where
+ * the file system has no room for one of them, that ends QEMU with SIGBUS.
+ */
+static bool mx_store_reserve(MxState *s, Error **errp)
+{
+    int err;
+
+    do {
+        err = posix_fallocate(s->store_fd, 0, s->nv_bytes);
+    } while (err == EINTR);
+    if (!err) {
+        return true;
+    }
+    error_setg_errno(errp, err, "cannot reserve the %" PRIu64 " bytes of "
+                     "store '%s' on its file system", s->nv_bytes,
+                     s->store_file);
+    return false;
+}
+
 /* Opens the store, or makes a new one, which is a chip fresh from the fab. */
 static bool mx_store_open_file(MxState *s, Error **errp)
 {
@@ -116,9 +136,10 @@ static bool mx_store_open_file(MxState *s, Error **errp)
     if (!mx_store_lock(s, errp)) {
         return false;
     }
-    if (fresh && ftruncate(s->store_fd, s->nv_bytes) < 0) {
-        error_setg_errno(errp, errno, "cannot give store '%s' its %" PRIu64
-                         " bytes", s->store_file, s->nv_bytes);
+    if (fresh) {
+        if (mx_store_reserve(s, errp)) {
+            return true;
+        }
         unlink(s->store_file);
         return false;
     }
@@ -133,7 +154,8 @@ static bool mx_store_open_file(MxState *s, Error **errp)
                    s->config.name, s->nv_bytes);
         return false;
     }
-    return true;
+    /* One that was copied or made by an older version may have holes. */
+    return mx_store_reserve(s, errp);
 }
 
 bool mx_store_open(MxState *s, Error **errp)

@@ -358,6 +358,29 @@ TEST_F(lifetime, chip_fails_with_an_admin_command)
 	wait_for_reset(_metadata, self);
 }
 
+static void *read_free_bytes(void *result)
+{
+	*(long long *)result = mx_sysfs_number("chip/free_bytes");
+	return NULL;
+}
+
+/* What unbinding waits for, a reader of sysfs, itself waits for a chip that has failed. */
+TEST_F(lifetime, unbind_while_sysfs_waits)
+{
+	long long result = 0;
+	pthread_t thread;
+
+	ASSERT_TRUE(clear_bus_master(self->function));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_free_bytes, &result));
+	/* Without the right to raise interrupts, the failure is noticed after a second. */
+	usleep(300000);
+	EXPECT_EQ(0, do_unbind(self));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(-ENODEV, result);
+	ASSERT_EQ(0, bind_driver(self->function));
+	EXPECT_EQ(0, calls_that_work(&self->rig));
+}
+
 TEST_F(lifetime, chip_fails_while_closing)
 {
 	struct mxaccel_submit submit = rig_long_job(&self->rig);

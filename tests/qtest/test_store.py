@@ -4,6 +4,7 @@ stays over a restart."""
 
 import os
 import struct
+import subprocess
 
 import pytest
 
@@ -74,12 +75,53 @@ def test_interrupted_programming_leaves_nothing(folder, store):
         dev.program(1, image)
 
 
-def test_store_is_sparse(folder, store):
-    with with_store(folder, store, "mx1") as dev:
-        dev.enable()
+def test_store_has_its_blocks(folder, store):
+    """So that no cell can be written in vain; also one that came with holes, which it keeps."""
+    with with_store(folder, store) as dev:
+        ready = Ready(dev, model.make())
         status = os.stat(store)
         assert status.st_size > dev.chip_value(hw.CHIP_CAPACITY_BYTES)
-        assert status.st_blocks * 512 < 1 << 20
+        assert status.st_blocks * 512 >= status.st_size
+    holey = folder / "holey"
+    subprocess.run(["cp", "--sparse=always", store, holey], check=True)
+    assert os.stat(holey).st_blocks < status.st_blocks
+    with with_store(folder, holey) as dev:
+        dev.enable()
+        assert dev.models() == {ready.model: ready.image.content}
+        assert os.stat(holey).st_blocks * 512 >= status.st_size
+
+
+@pytest.fixture
+def small_disk(folder):
+    """A file system that is smaller than the store of any chip but tiny."""
+    disk = folder / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "mxaccel-test", disk],
+                      capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_store_on_a_full_file_system(folder, small_disk):
+    """A clear error; no file is left behind, and one that was there stays as it is."""
+    store = small_disk / "cells"
+    refused(folder, f"chip={CHIPS}/mx1.ini,store={store}", store, "reserve", "No space left")
+    assert not store.exists()
+    with with_store(folder, folder / "whole") as dev:
+        ready = Ready(dev, model.make())
+    subprocess.run(["cp", "--sparse=always", folder / "whole", store], check=True)
+    data, filler = store.read_bytes(), small_disk / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        with pytest.raises(OSError):
+            while True:
+                file.write(bytes(1 << 16))
+    refused(folder, f"chip={CHIPS}/tiny.ini,store={store}", store, "reserve", "No space left")
+    assert store.read_bytes() == data
+    filler.unlink()
+    with with_store(folder, store) as dev:
+        dev.enable()
+        assert dev.models() == {ready.model: ready.image.content}
 
 
 def test_store_is_locked(folder, store):
