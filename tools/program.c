@@ -24,7 +24,7 @@ enum {
 	WIDE,		/* [T, max(3 * hidden, ffn)] */
 	SCORES,		/* [heads, T, T] */
 	MIXED,		/* [T, hidden]: attention over V; output of the network */
-	RESIDUAL,	/* [T, max(hidden, ffn)]: what an INT8 plane leaves out; with 2 planes */
+	RESIDUAL,	/* [T, hidden]: what an INT8 plane leaves out; with 2 planes */
 	POOLED,		/* [1, hidden] */
 	POOLER,		/* [1, hidden] */
 	NR_REGIONS
@@ -88,17 +88,19 @@ static void matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_
 /*
  * A product whose input has channels far larger than the rest, as the hidden
  * states of BERT have: one INT8 plane leaves the small ones too few steps.
- * The second plane is the quantised residual of the first.
+ * The second plane is the quantised residual of the first, which @residual
+ * holds: @src itself where nothing reads that afterwards.
  */
-static void wide_matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_t src)
+static void wide_matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_t src,
+			uint16_t residual)
 {
 	matmul(b, weight, dst, src);
 	if (b->planes < 2)
 		return;
 	emit(b, (struct mxaccel_op){
-		.opcode = MXACCEL_OP_QUANT, .kind = MXACCEL_QUANT_RESIDUAL, .dst = RESIDUAL,
+		.opcode = MXACCEL_OP_QUANT, .kind = MXACCEL_QUANT_RESIDUAL, .dst = residual,
 		.src = src, .k = b->plan->weight[weight].cols });
-	matmul(b, weight, dst, RESIDUAL);
+	matmul(b, weight, dst, residual);
 	b->op[b->nr_ops - 1].flags = MXACCEL_OPF_ACCUMULATE;
 	b->op[b->nr_ops - 1].b_off = 0;
 }
@@ -121,7 +123,7 @@ static void attention(struct builder *b, unsigned int first)
 {
 	uint32_t hidden = b->config->hidden, heads = b->config->heads, width = hidden / heads;
 
-	wide_matmul(b, first + PLAN_QKV, WIDE, HIDDEN);
+	wide_matmul(b, first + PLAN_QKV, WIDE, HIDDEN, RESIDUAL);
 	emit(b, (struct mxaccel_op){
 		.opcode = MXACCEL_OP_MATMUL_DYN, .kind = MXACCEL_DYN_QK, .dst = SCORES,
 		.src = WIDE, .src2 = WIDE, .heads = heads, .src2_col = hidden, .k = width,
@@ -152,9 +154,9 @@ static void encoder(struct builder *b)
 
 		b->layer = layer;
 		attention(b, first);
-		wide_matmul(b, first + PLAN_FFN_IN, WIDE, HIDDEN);
+		wide_matmul(b, first + PLAN_FFN_IN, WIDE, HIDDEN, RESIDUAL);
 		act(b, b->config->act, WIDE, b->config->ffn);
-		wide_matmul(b, first + PLAN_FFN_OUT, MIXED, WIDE);
+		wide_matmul(b, first + PLAN_FFN_OUT, MIXED, WIDE, WIDE);
 		add_to_hidden(b, MIXED);
 		norm(b, first + PLAN_FFN_NORM);
 		emit(b, (struct mxaccel_op){ .opcode = MXACCEL_OP_FENCE });
@@ -225,8 +227,7 @@ static uint32_t fill_regions(struct builder *b)
 	r[MIXED] = r[HIDDEN];
 	/* One column where it is not used: regions have no holes. */
 	r[RESIDUAL] = (struct mxaccel_region){
-		.kind = MXACCEL_REGION_ROWS,
-		.cols = b->planes < 2 ? 1 : hidden > ffn ? hidden : ffn };
+		.kind = MXACCEL_REGION_ROWS, .cols = b->planes < 2 ? 1 : hidden };
 	r[POOLED] = (struct mxaccel_region){ .kind = MXACCEL_REGION_SEQ, .cols = hidden };
 	r[POOLER] = r[POOLED];
 	if (b->plan->pooler)

@@ -57,7 +57,7 @@ static void reads_every_value_of_mx1(void **state)
 	assert_int_equal(c.bank_rows, 1024);
 	assert_int_equal(c.bank_cols, 65536);
 	assert_int_equal(c.cell_bits, 4);
-	assert_int_equal(c.intermediate_banks, 2);
+	assert_int_equal(c.intermediate_banks, 1);
 	assert_int_equal(c.small_rows, 128);
 	assert_int_equal(c.small_cols, 128);
 	assert_int_equal(c.dac_bits, 1);
@@ -74,9 +74,9 @@ static void reads_every_value_of_mx1(void **state)
 	assert_int_equal(c.max_io_bytes, 268435456);
 	assert_int_equal(c.max_sg, 65536);
 
-	/* ten banks of 1k x 64k x 4 bits for models, two for intermediates */
-	assert_int_equal(mx_chip_capacity(&c), 10ull * 1024 * 65536 * 4 / 8);
-	assert_int_equal(mx_chip_act_bytes(&c), 2ull * 1024 * 65536 * 4 / 8);
+	/* eleven banks of 1k x 64k x 4 bits for models, one for intermediates */
+	assert_int_equal(mx_chip_capacity(&c), 11ull * 1024 * 65536 * 4 / 8);
+	assert_int_equal(mx_chip_act_bytes(&c), 1ull * 1024 * 65536 * 4 / 8);
 	assert_true(mx_chip_nv_bytes(&c) > mx_chip_capacity(&c));
 	assert_int_equal(mx_chip_nv_bytes(&c) % MXACCEL_PAGE, 0);
 }
