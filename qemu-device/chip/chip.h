@@ -131,6 +131,25 @@ uint16_t mx_chip_prog_begin(struct mx_chip *chip, const uint8_t content[32],
 			    uint64_t model_bytes, uint64_t params_bytes, uint32_t *prog);
 
 /**
+ * mx_chip_prog_reuse() - take over resident chunks of equal content
+ * @first:	chunk of PARAMS, counted in units of MXACCEL_CHUNK bytes
+ * @nr:		chunks that @digests and @bitmap cover
+ * @digests:	SHA-256 of each, as in an image's CHUNKS section; the last chunk
+ *		of PARAMS may be shorter, and is only replaced by one as short
+ * @bitmap:	out: bit i (of byte i / 8, lowest first) is set if chunk @first + i
+ *		need not be written; (@nr + 7) / 8 bytes, unused bits 0
+ *
+ * A chunk taken over is shared with the models that have it: nothing is
+ * programmed, and prog_write() to it is refused with BAD_RANGE. Chunks that
+ * this programming wrote to before are not taken over. COMMIT checks the whole
+ * content, so a wrong digest costs the programming but harms nothing. To be
+ * called before the first write, which reserves room for the chunks that are
+ * still missing. Return: SUCCESS, BAD_PROG, BAD_RANGE.
+ */
+uint16_t mx_chip_prog_reuse(struct mx_chip *chip, uint32_t prog, uint64_t first, uint32_t nr,
+			    const uint8_t digests[][32], uint8_t *bitmap);
+
+/**
  * mx_chip_prog_write() - program part of a model
  * @offset:	into MODEL followed, at the next MXACCEL_PAGE boundary, by PARAMS
  *
@@ -162,6 +181,37 @@ uint16_t mx_chip_model_delete(struct mx_chip *chip, uint32_t id);
 uint16_t mx_chip_model_info(struct mx_chip *chip, uint32_t id, struct mxaccel_model_info *info);
 /* SUCCESS with *id, or BAD_MODEL */
 uint16_t mx_chip_model_find(struct mx_chip *chip, const uint8_t content[32], uint32_t *id);
+
+/**
+ * struct mx_health - wear and faults of the non-volatile cells
+ * @chunks:	chunks of MXACCEL_CHUNK bytes: the unit of wear, of faults and of
+ *		replacement
+ * @retired:	of them, out of use: worn out, or with more faulty columns than spares
+ * @spares_left: chunks that can still replace retired ones without loss of
+ *		capacity
+ * @stuck_cells: stuck cells of the chunks in use or ever programmed
+ * @remapped_cols: faulty columns of those, replaced by spare columns
+ * @wear_min:	programmings of the least worn chunk, retired ones excluded
+ * @wear_max:	of the most worn one
+ * @wear_total:	of all chunks together; the mean is @wear_total / @chunks
+ * @endurance:	programmings that a chunk survives
+ * @life_ppm:	mean life left of all chunks, in millionths; retired ones have none
+ */
+struct mx_health {
+	uint64_t chunks;
+	uint64_t retired;
+	uint64_t spares_left;
+	uint64_t stuck_cells;
+	uint64_t remapped_cols;
+	uint64_t wear_min;
+	uint64_t wear_max;
+	uint64_t wear_total;
+	uint64_t endurance;
+	uint64_t life_ppm;
+};
+
+/* Cheap enough for a status page: one pass over the chunks. */
+void mx_chip_health(struct mx_chip *chip, struct mx_health *health);
 
 /* --------------------------------------------------------------- jobs */
 
