@@ -200,30 +200,57 @@ def sqe_table(member):
 
 
 def chip_keys():
-    rows = re.findall(r'KEY\("(\w+)", "(\w+)", \w+, ([^,]+), (.+)\),',
-                      source("qemu-device/chip/config.c"))
+    path = "qemu-device/chip/config_keys.c"
     names = {"MXACCEL_PAGE": value_of("MXACCEL_PAGE"), "UINT32_MAX": 0xffffffff,
              "MX_NV_MAX_MODELS": value_of("MX_NV_MAX_MODELS")}
+    text = source(path)
+    words = {name: " or ".join(re.findall(r'"([\w-]+)"', body)) for name, body in
+             re.findall(r"\*const (\w+)\[\] = {(.*?)}", text)}
+    who = {"S": "synergy", "I": "inplace", "T": "traditional"}
+    limits = {macro: (section, "0", high) for macro, section, high in
+              re.findall(r'#define (ENERGY|AREA)\([^"]*"(\w+)", #name, [\w.]+, 0, (\d+)\)', text)}
+    rows = []
 
-    def number(text):
-        text = re.sub(r"(?<=\d)u", "", text)
-        return eval(text, {"__builtins__": {}}, names)  # pylint: disable=eval-used
-    return table(["section", "key", "range"],
-                 [[f"``[{s}]``", f"``{k}``",
-                   f"{number(lo)} to {number(hi)}" if number(hi) else "a word"]
-                  for s, k, lo, hi in rows], [20, 40, 40])
+    def number(expression):
+        expression = re.sub(r"(?<=\d)u", "", expression)
+        return eval(expression, {"__builtins__": {}}, names)  # pylint: disable=eval-used
+
+    def add(organisations, section, key, span):
+        rows.append([f"``[{section}]``", f"``{key}``", span,
+                     "all" if organisations == "ALL" else
+                     ", ".join(who[one] for one in organisations.split(" | "))])
+
+    for macro, body in re.findall(r"^\t(KEY|KEY64|REAL|WORD|ENERGY|POWER|AREA)\((.*?)\),$", text,
+                                  re.M | re.S):
+        cells = [cell.strip().strip('"') for cell in body.split(", ")]
+        if macro == "WORD":
+            add(*cells[:3], words[cells[4]])
+        elif macro in limits:
+            section, low, high = limits[macro]
+            add(cells[0], section, cells[1], f"{low} to {high}, decimal")
+        elif macro == "POWER":
+            add(cells[0], "power", cells[1], f"0 to {cells[2]}, decimal")
+        else:
+            low, high = re.sub(r"\s+", " ", ", ".join(cells[4:])).split(", ")
+            add(*cells[:3], f"{number(low)} to {number(high)}" +
+                (", decimal" if macro == "REAL" else ""))
+    return table(["section", "key", "range", "organisations"], rows, [15, 30, 30, 25])
 
 
 def chips():
     files = sorted((TOP / "qemu-device/chips").glob("*.ini"))
-    parsed = {}
+    parsed, rows = {}, {}
     for file in files:
         parsed[file.stem] = configparser.ConfigParser(inline_comment_prefixes=(";",))
         parsed[file.stem].read(file, encoding="utf-8")
-    first = parsed[files[0].stem]
-    rows = [[f"``{s}.{k}``"] + [c.get(s, k) for c in parsed.values()]
-            for s in first.sections() for k in first[s]]
-    return table(["key"] + [f"``{name}``" for name in parsed], rows,
+    for chip in parsed.values():
+        for section in chip.sections():
+            for key in chip[section]:
+                rows.setdefault((section, key), None)
+    sections = list(dict.fromkeys(section for section, _ in rows))
+    return table(["key"] + [f"``{name}``" for name in parsed],
+                 [[f"``{s}.{k}``"] + [c.get(s, k, fallback="") for c in parsed.values()]
+                  for s, k in sorted(rows, key=lambda row: sections.index(row[0]))],
                  [40] + [60 // len(parsed)] * len(parsed))
 
 

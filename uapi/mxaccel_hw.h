@@ -385,7 +385,58 @@ enum mxaccel_status {
 	X(SFU_POOL,	 sfu_pool,	 "elements pooled") \
 	X(DMA_READ_BYTES, dma_read_bytes, "payload bytes read from the host: token ids and images") \
 	X(DMA_WRITE_BYTES, dma_write_bytes, "payload bytes written to the host: results") \
-	X(QUEUE_BYTES,	 queue_bytes,	 "bytes of queue entries, segment lists and admin pages")
+	X(QUEUE_BYTES,	 queue_bytes,	 "bytes of queue entries, segment lists and admin pages") \
+	X(ARRAY_READS,	 array_reads, "activations of one LARGE array for one input bit") \
+	X(DAC_DRIVES,	 dac_drives, "wordline drives") \
+	X(BUFFER_BYTES,	 buffer_bytes, "bytes in and out of the activation buffer") \
+	X(NOC_BYTES,	 noc_bytes, "bytes through the network on chip") \
+	X(OFFCHIP_BYTES,	 offchip_bytes, "bytes between a traditional chip and its companion") \
+	X(KV_CELL_WRITES,	 kv_cell_writes, "memristor cells rewritten with K and V") \
+	X(VERIFY_RETRIES,	 verify_retries, "further pulses after a cell was verified") \
+	X(FAILED_CELLS,	 failed_cells, "cells found stuck or worn out") \
+	X(REMAPPED_COLS,	 remapped_cols, "columns replaced by spare ones") \
+	X(RETIRED_CHUNKS,	 retired_chunks, "chunks of cells taken out of use") \
+	X(REUSED_CHUNKS,	 reused_chunks, "chunks of a model that were resident already and not programmed") \
+	X(BUSY_LARGE,	 busy_large_cycles, "cycles in use, summed over units: LARGE crossbars: groups of arrays, or banks") \
+	X(BUSY_SMALL,	 busy_small_cycles, "cycles in use, summed over units: small crossbars, or the compute fabric") \
+	X(BUSY_SOFTMAX,	 busy_softmax_cycles, "cycles in use, summed over units: softmax lanes") \
+	X(BUSY_NORM,	 busy_norm_cycles, "cycles in use, summed over units: normalisation units") \
+	X(BUSY_ACT,	 busy_act_cycles, "cycles in use, summed over units: activation function unit") \
+	X(BUSY_REQUANT,	 busy_requant_cycles, "cycles in use, summed over units: requantisation units") \
+	X(BUSY_BUS,	 busy_bus_cycles, "cycles in use, summed over units: bus between buffer and crossbars") \
+	X(BUSY_WRITE,	 busy_write_cycles, "cycles in use, summed over units: writing of K and V into memristors") \
+	X(BUSY_OFFCHIP,	 busy_offchip_cycles, "cycles in use, summed over units: link to the companion") \
+	X(STALL_LARGE,	 stall_large_cycles, "cycles that tokens waited for: LARGE crossbars") \
+	X(STALL_SMALL,	 stall_small_cycles, "cycles that tokens waited for: small crossbars, or the compute fabric") \
+	X(STALL_SOFTMAX,	 stall_softmax_cycles, "cycles that tokens waited for: softmax lanes") \
+	X(STALL_NORM,	 stall_norm_cycles, "cycles that tokens waited for: normalisation units") \
+	X(STALL_ACT,	 stall_act_cycles, "cycles that tokens waited for: activation function unit") \
+	X(STALL_REQUANT,	 stall_requant_cycles, "cycles that tokens waited for: requantisation units") \
+	X(STALL_BUS,	 stall_bus_cycles, "cycles that tokens waited for: bus between buffer and crossbars") \
+	X(STALL_WRITE,	 stall_write_cycles, "cycles that tokens waited for: writing of K and V") \
+	X(STALL_OFFCHIP,	 stall_offchip_cycles, "cycles that tokens waited for: link to the companion") \
+	X(STALL_BARRIER,	 stall_barrier_cycles, "cycles that tokens waited for the K and V of all tokens") \
+	X(ENERGY_ADC,	 energy_adc_fj, "femtojoules: conversions") \
+	X(ENERGY_ADC_IDLE,	 energy_adc_idle_fj, "femtojoules: idle converters") \
+	X(ENERGY_DAC,	 energy_dac_fj, "femtojoules: wordline drives") \
+	X(ENERGY_ARRAY,	 energy_array_fj, "femtojoules: array activations") \
+	X(ENERGY_SHIFT_ADD,	 energy_shift_add_fj, "femtojoules: shift-and-add") \
+	X(ENERGY_REGISTER,	 energy_register_fj, "femtojoules: register files") \
+	X(ENERGY_REDUCE,	 energy_reduce_fj, "femtojoules: reduction of partial sums") \
+	X(ENERGY_NOC,	 energy_noc_fj, "femtojoules: network on chip") \
+	X(ENERGY_BUFFER,	 energy_buffer_fj, "femtojoules: activation buffer") \
+	X(ENERGY_BANK,	 energy_bank_fj, "femtojoules: reading dense banks") \
+	X(ENERGY_FABRIC,	 energy_fabric_fj, "femtojoules: digital compute fabric") \
+	X(ENERGY_SMALL,	 energy_small_fj, "femtojoules: small SRAM crossbars, writing them included") \
+	X(ENERGY_SOFTMAX,	 energy_softmax_fj, "femtojoules: softmax") \
+	X(ENERGY_NORM,	 energy_norm_fj, "femtojoules: normalisation") \
+	X(ENERGY_ACT,	 energy_act_fj, "femtojoules: activation functions") \
+	X(ENERGY_REQUANT,	 energy_requant_fj, "femtojoules: requantisation and addition") \
+	X(ENERGY_WRITE,	 energy_write_fj, "femtojoules: programming memristor cells") \
+	X(ENERGY_HOST,	 energy_host_fj, "femtojoules: host link") \
+	X(ENERGY_OFFCHIP,	 energy_offchip_fj, "femtojoules: link to the companion") \
+	X(ENERGY_COMPANION,	 energy_companion_fj, "femtojoules: companion") \
+	X(ENERGY_STATIC,	 energy_static_fj, "femtojoules: leakage, clock, control")
 
 enum mxaccel_counter {
 #define MXACCEL_X(name, file, text) MXACCEL_CTR_##name,
@@ -417,7 +468,12 @@ MXACCEL_ASSERT(MXACCEL_CTR_NR * 8 <= MXACCEL_PAGE, "counters fit a page");
 	X(MAX_CONTEXTS,	 max_contexts,	 "contexts that may exist at once") \
 	X(MAX_BUFFERS,	 max_buffers,	 "buffers a context may own") \
 	X(MAX_IO_BYTES,	 max_io_bytes,	 "bytes a job may read, and may write") \
-	X(MAX_SG,	 max_sg,	 "segments of one buffer or one programming write")
+	X(MAX_SG,	 max_sg,	 "segments of one buffer or one programming write") \
+	X(GROUPS,	 groups,	 "groups of LARGE arrays that share ADCs; 0 where banks are") \
+	X(SUBARRAYS,	 subarrays,	 "LARGE arrays of a group") \
+	X(LARGE_ROWS,	 large_rows,	 "wordlines of a LARGE array") \
+	X(LARGE_COLS,	 large_cols,	 "bitlines of a LARGE array") \
+	X(AREA_UM2,	 area_um2,	 "modelled silicon area in square micrometres")
 
 enum mxaccel_chip_value {
 #define MXACCEL_X(name, file, text) MXACCEL_CHIP_##name,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "area.h"
 #include "directory.h"
 #include "kernels.h"
 #include "pool.h"
@@ -73,6 +74,7 @@ void mx_chip_identify(struct mx_chip *chip, struct mxaccel_identify *page)
 {
 	const struct mx_chip_config *config = &chip->config;
 	struct mx_directory *dir = chip->directory;
+	double area[MX_AREA_NR];
 	uint64_t largest;
 	uint32_t i;
 
@@ -105,4 +107,9 @@ void mx_chip_identify(struct mx_chip *chip, struct mxaccel_identify *page)
 	page->value[MXACCEL_CHIP_MAX_BUFFERS] = config->max_buffers;
 	page->value[MXACCEL_CHIP_MAX_IO_BYTES] = config->max_io_bytes;
 	page->value[MXACCEL_CHIP_MAX_SG] = config->max_sg;
+	page->value[MXACCEL_CHIP_GROUPS] = mx_chip_groups(config);
+	page->value[MXACCEL_CHIP_SUBARRAYS] = config->subarrays;
+	page->value[MXACCEL_CHIP_LARGE_ROWS] = config->large_rows;
+	page->value[MXACCEL_CHIP_LARGE_COLS] = config->large_cols;
+	page->value[MXACCEL_CHIP_AREA_UM2] = mx_chip_area(config, 0, area) * 1e6 + 0.5;
 }

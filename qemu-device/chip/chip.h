@@ -17,24 +17,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "chip_config.h"
 #include "mxaccel_hw.h"
 #include "mxaccel_image.h"
 
 /* ---------------------------------------------------------- chip files */
-
-/**
- * struct mx_chip_config - a parsed chip file; keys as in the file
- */
-struct mx_chip_config {
-	char name[32];
-	char organisation[32];
-	uint32_t clock_khz;
-	uint32_t banks, bank_rows, bank_cols, cell_bits, intermediate_banks;
-	uint32_t small_rows, small_cols, dac_bits, adc_bits, digit_bits;
-	uint32_t fabric_macs, fabric_utilisation_percent, layer_cycles;
-	uint32_t link_setup_cycles, link_bytes_per_10_cycles;
-	uint32_t max_models, max_contexts, max_buffers, max_io_bytes, max_sg;
-};
 
 /**
  * mx_chip_config_parse() - read a chip file
@@ -51,10 +38,17 @@ struct mx_chip_config {
 int mx_chip_config_parse(struct mx_chip_config *config, const char *name,
 			 const char *text, size_t bytes, char *err, size_t err_bytes);
 
-/* Storage for models: the banks that do not hold intermediates. */
+/*
+ * Storage for models: the LARGE crossbars, without banks that hold
+ * intermediates and without the chunks held back to replace worn ones.
+ */
 uint64_t mx_chip_capacity(const struct mx_chip_config *config);
 /* Storage for intermediates (regions). */
 uint64_t mx_chip_act_bytes(const struct mx_chip_config *config);
+/* Groups of arrays, over all chips of a traditional system; 0 for synergy. */
+uint64_t mx_chip_groups(const struct mx_chip_config *config);
+/* INT8 weights that one array holds: rows * cols * cell_bits / 8; 0 for synergy. */
+uint64_t mx_chip_array_weights(const struct mx_chip_config *config);
 /* Size of the non-volatile area that mx_chip_new() takes: directory and capacity. */
 uint64_t mx_chip_nv_bytes(const struct mx_chip_config *config);
 

@@ -8,59 +8,14 @@
 
 #include <ini.h>
 
+#include "config_keys.h"
 #include "internal.h"
 #include "nv.h"
 
 /* Longest line of a chip file; inih works with lines up to 200 bytes. */
 #define LINE_BYTES 190
-
-/**
- * struct key - a key of a chip file
- * @section:	where it stands
- * @name:	key
- * @offset:	of its field in struct mx_chip_config
- * @min:	smallest value
- * @max:	largest value; 0: the value is a word, not a number
- *
- * The limits keep every product of them that the model forms within 64 bits.
- */
-struct key {
-	const char *section;
-	const char *name;
-	size_t offset;
-	uint32_t min;
-	uint32_t max;
-};
-
-#define KEY(section, name, field, min, max) \
-	{ section, name, offsetof(struct mx_chip_config, field), min, max }
-
-static const struct key keys[] = {
-	KEY("chip", "organisation", organisation, 0, 0),
-	KEY("chip", "clock_khz", clock_khz, 1, 100000000),
-	KEY("large", "banks", banks, 2, 65536),
-	KEY("large", "bank_rows", bank_rows, 1, 1 << 20),
-	KEY("large", "bank_cols", bank_cols, 1, 1 << 20),
-	KEY("large", "cell_bits", cell_bits, 1, 8),
-	KEY("large", "intermediate_banks", intermediate_banks, 1, 65535),
-	KEY("small", "rows", small_rows, 1, 65536),
-	KEY("small", "cols", small_cols, 1, 65536),
-	KEY("small", "dac_bits", dac_bits, 1, 8),
-	KEY("small", "adc_bits", adc_bits, 1, 16),
-	KEY("small", "digit_bits", digit_bits, 1, 8),
-	KEY("fabric", "macs", fabric_macs, 1, 1 << 24),
-	KEY("fabric", "utilisation_percent", fabric_utilisation_percent, 1, 100),
-	KEY("fabric", "layer_cycles", layer_cycles, 0, 1 << 30),
-	KEY("link", "setup_cycles", link_setup_cycles, 0, 1 << 30),
-	KEY("link", "bytes_per_10_cycles", link_bytes_per_10_cycles, 1, 1 << 30),
-	KEY("limits", "models", max_models, 1, MX_NV_MAX_MODELS),
-	KEY("limits", "contexts", max_contexts, 1, 65536),
-	KEY("limits", "buffers", max_buffers, 1, 1 << 20),
-	KEY("limits", "io_bytes", max_io_bytes, MXACCEL_PAGE, UINT32_MAX & ~(MXACCEL_PAGE - 1u)),
-	KEY("limits", "sg", max_sg, 1, 1 << 24),
-};
-
-#define NR_KEYS ARRAY_SIZE(keys)
+/* All crossbars together; more cannot be simulated. */
+#define MAX_BYTES ((uint64_t)64 << 40)
 
 struct parser {
 	struct mx_chip_config *config;
@@ -68,7 +23,7 @@ struct parser {
 	const char *text;
 	size_t left;
 	unsigned int line;
-	unsigned int seen[NR_KEYS];	/* line of each key; 0: not there */
+	unsigned int seen[MX_MAX_KEYS];	/* line of each key; 0: not there */
 	bool failed;
 	unsigned int err_line;
 	char *err;
@@ -129,47 +84,94 @@ static char *next_line(char *to, int room, void *stream)
 	return to;
 }
 
-static void take_word(struct parser *p, const struct key *key, const char *value)
+static void take_word(struct parser *p, const struct mx_key *key, const char *value)
 {
-	char *field = (char *)p->config + key->offset;
-	size_t bytes = strlen(value);
+	char list[160] = "";
+	size_t i, used = 0;
 
-	if (!bytes || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-_") != bytes)
-		fail(p, p->line, "%s = %s: expected a word of lower-case letters, digits, - and _",
-		     key->name, value);
-	else if (bytes >= sizeof(p->config->organisation))
-		fail(p, p->line, "%s = %s: longer than %zu characters", key->name, value,
-		     sizeof(p->config->organisation) - 1);
-	else
-		memcpy(field, value, bytes + 1);
+	for (i = 0; key->words[i]; i++) {
+		if (!strcmp(key->words[i], value)) {
+			*(unsigned int *)((char *)p->config + key->offset) = i;
+			return;
+		}
+		used += snprintf(list + used, sizeof(list) - used, "%s%s",
+				 !i ? "" : key->words[i + 1] ? ", " : " or ", key->words[i]);
+	}
+	fail(p, p->line, "%s = %s: expected %s", key->name, value, list);
 }
 
-static void take_number(struct parser *p, const struct key *key, const char *value)
+static void take_number(struct parser *p, const struct mx_key *key, const char *value)
 {
-	uint32_t *field = (uint32_t *)((char *)p->config + key->offset);
+	void *field = (char *)p->config + key->offset;
 	uint64_t number = 0;
 	size_t i;
 
-	for (i = 0; value[i] >= '0' && value[i] <= '9' && number <= UINT32_MAX; i++)
+	for (i = 0; value[i] >= '0' && value[i] <= '9' && number <= key->max; i++)
 		number = number * 10 + (value[i] - '0');
-	if (!i || (value[i] && number <= UINT32_MAX))
+	if (!i || (value[i] && number <= key->max))
 		fail(p, p->line, "%s = %s: expected a decimal number", key->name, value);
 	else if (number < key->min || number > key->max)
-		fail(p, p->line, "%s = %s: must be %" PRIu32 " to %" PRIu32, key->name, value,
+		fail(p, p->line, "%s = %s: must be %" PRIu64 " to %" PRIu64, key->name, value,
+		     key->min, key->max);
+	else if (key->type == MX_KEY_U64)
+		*(uint64_t *)field = number;
+	else
+		*(uint32_t *)field = number;
+}
+
+/*
+ * Digits, perhaps a point and more digits: 15 at most, so that the quotient
+ * below is the double nearest to the text, whatever the locale.
+ */
+static void take_real(struct parser *p, const struct mx_key *key, const char *value)
+{
+	size_t digits = 0, point = 0, i;
+	double number = 0, scale = 1;
+
+	for (i = 0; value[i]; i++) {
+		if (value[i] == '.' && !point && digits) {
+			point = i;
+			continue;
+		}
+		if (value[i] < '0' || value[i] > '9')
+			break;
+		number = number * 10 + (value[i] - '0');
+		digits++;
+		if (point)
+			scale *= 10;
+	}
+	number /= scale;
+	if (!digits || value[i] || (point && point + 1 == i) || digits > 15)
+		fail(p, p->line, "%s = %s: expected a decimal number of up to 15 digits, like 0.39",
+		     key->name, value);
+	else if (number < (double)key->min || number > (double)key->max)
+		fail(p, p->line, "%s = %s: must be %" PRIu64 " to %" PRIu64, key->name, value,
 		     key->min, key->max);
 	else
-		*field = number;
+		*(double *)((char *)p->config + key->offset) = number;
 }
 
 static int take_key(void *user, const char *section, const char *name, const char *value)
 {
 	struct parser *p = user;
+	const struct mx_key *key;
+	bool elsewhere = false;
 	size_t i;
 
-	for (i = 0; i < NR_KEYS; i++)
-		if (!strcmp(keys[i].section, section) && !strcmp(keys[i].name, name))
+	for (i = 0; i < mx_nr_keys; i++) {
+		key = &mx_keys[i];
+		if (strcmp(key->section, section) || strcmp(key->name, name))
+			continue;
+		if (key->organisations & MX_OF(p->config->kind))
 			break;
-	if (i == NR_KEYS) {
+		elsewhere = true;
+	}
+	if (i == mx_nr_keys && elsewhere) {
+		fail(p, p->line, "a chip of this organisation has no key %s in section [%s]", name,
+		     section);
+		return 0;
+	}
+	if (i == mx_nr_keys) {
 		fail(p, p->line, "unknown key %s in section [%s]", name, section);
 		return 0;
 	}
@@ -177,11 +179,24 @@ static int take_key(void *user, const char *section, const char *name, const cha
 		fail(p, p->line, "%s was given in line %u already", name, p->seen[i]);
 		return 0;
 	}
+	/* What follows depends on it, key by key. */
+	if (!p->seen[0] && i) {
+		fail(p, p->line, "%s stands before organisation, which must be the first key",
+		     name);
+		return 0;
+	}
 	p->seen[i] = p->line;
-	if (keys[i].max)
-		take_number(p, &keys[i], value);
-	else
-		take_word(p, &keys[i], value);
+	switch (key->type) {
+	case MX_KEY_WORD:
+		take_word(p, key, value);
+		break;
+	case MX_KEY_REAL:
+		take_real(p, key, value);
+		break;
+	default:
+		take_number(p, key, value);
+		break;
+	}
 	return !p->failed;
 }
 
@@ -189,8 +204,9 @@ static unsigned int line_of(const struct parser *p, const char *section, const c
 {
 	size_t i;
 
-	for (i = 0; i < NR_KEYS; i++)
-		if (!strcmp(keys[i].section, section) && !strcmp(keys[i].name, name))
+	for (i = 0; i < mx_nr_keys; i++)
+		if (!strcmp(mx_keys[i].section, section) && !strcmp(mx_keys[i].name, name) &&
+		    p->seen[i])
 			return p->seen[i];
 	return 0;
 }
@@ -200,36 +216,91 @@ static bool divides_8(uint32_t bits)
 	return bits == 1 || bits == 2 || bits == 4 || bits == 8;
 }
 
+static uint64_t bank_bytes(const struct mx_chip_config *config)
+{
+	return (uint64_t)config->bank_rows * config->bank_cols * config->cell_bits / 8;
+}
+
+/* All LARGE crossbars that can hold models, those held back to replace worn ones included. */
+static uint64_t model_cells_bytes(const struct mx_chip_config *config)
+{
+	if (config->kind == MX_SYNERGY)
+		return bank_bytes(config) * (config->banks - config->intermediate_banks);
+	return mx_chip_groups(config) * config->subarrays * mx_chip_array_weights(config);
+}
+
+static void check_divides_8(struct parser *p, const char *section, const char *name, uint32_t bits)
+{
+	if (!divides_8(bits))
+		fail(p, line_of(p, section, name), "%s = %" PRIu32 ": must divide 8", name, bits);
+}
+
+static void check_banks(struct parser *p)
+{
+	const struct mx_chip_config *c = p->config;
+
+	check_divides_8(p, "small", "dac_bits", c->dac_bits);
+	check_divides_8(p, "small", "digit_bits", c->digit_bits);
+	if (c->intermediate_banks >= c->banks)
+		fail(p, line_of(p, "large", "intermediate_banks"),
+		     "intermediate_banks = %" PRIu32 " leaves none of the %" PRIu32
+		     " banks for models", c->intermediate_banks, c->banks);
+	if (!p->failed && model_cells_bytes(c) <= MAX_BYTES && bank_bytes(c) % MXACCEL_CHUNK)
+		fail(p, line_of(p, "large", "bank_cols"),
+		     "a bank of %" PRIu32 " x %" PRIu32 " cells of %" PRIu32
+		     " bits is not a multiple of %d bytes", c->bank_rows, c->bank_cols,
+		     c->cell_bits, MXACCEL_CHUNK);
+}
+
+static void check_arrays(struct parser *p)
+{
+	const struct mx_chip_config *c = p->config;
+
+	check_divides_8(p, "large", "dac_bits", c->dac_bits);
+	if (c->large_cols % (8 / c->cell_bits))
+		fail(p, line_of(p, "large", "cols"),
+		     "cols = %" PRIu32 ": must be a multiple of the %" PRIu32 " cells of a weight",
+		     c->large_cols, 8 / c->cell_bits);
+	if (c->kind == MX_TRADITIONAL && c->area.tile < c->groups * c->area.tile_adc)
+		fail(p, line_of(p, "area", "tile"),
+		     "a tile of %g um2 has no room for its %" PRIu32 " ADCs of %g um2", c->area.tile,
+		     c->groups, c->area.tile_adc);
+}
+
 /* What no single key shows. */
 static void check_geometry(struct parser *p)
 {
 	const struct mx_chip_config *c = p->config;
-	uint64_t cells = (uint64_t)c->bank_rows * c->bank_cols * c->banks;
+	uint64_t capacity;
 
 	if (!divides_8(c->cell_bits))
 		fail(p, line_of(p, "large", "cell_bits"),
 		     "cell_bits = %" PRIu32 ": a byte must fill whole cells, so 1, 2, 4 or 8",
 		     c->cell_bits);
-	if (!divides_8(c->dac_bits))
-		fail(p, line_of(p, "small", "dac_bits"),
-		     "dac_bits = %" PRIu32 ": must divide 8", c->dac_bits);
-	if (!divides_8(c->digit_bits))
-		fail(p, line_of(p, "small", "digit_bits"),
-		     "digit_bits = %" PRIu32 ": must divide 8", c->digit_bits);
-	if (c->intermediate_banks >= c->banks)
-		fail(p, line_of(p, "large", "intermediate_banks"),
-		     "intermediate_banks = %" PRIu32 " leaves none of the %" PRIu32
-		     " banks for models", c->intermediate_banks, c->banks);
-	if (cells * c->cell_bits / 8 > (uint64_t)1 << 46)
-		fail(p, line_of(p, "large", "banks"),
-		     "banks of more than 64 TiB in all cannot be simulated");
+	else if (c->kind == MX_SYNERGY)
+		check_banks(p);
+	else
+		check_arrays(p);
 	if (p->failed)
 		return;
-	if ((uint64_t)c->bank_rows * c->bank_cols * c->cell_bits % (8 * MXACCEL_PAGE))
-		fail(p, line_of(p, "large", "bank_cols"),
-		     "a bank of %" PRIu32 " x %" PRIu32 " cells of %" PRIu32
-		     " bits is not a multiple of %d bytes", c->bank_rows, c->bank_cols,
-		     c->cell_bits, MXACCEL_PAGE);
+	capacity = model_cells_bytes(c);
+	if (capacity > MAX_BYTES)
+		fail(p, 0, "crossbars of more than 64 TiB in all cannot be simulated");
+	else if (capacity < 2 * MXACCEL_CHUNK || capacity % MXACCEL_CHUNK)
+		fail(p, 0, "the crossbars hold %" PRIu64 " bytes of models: must be a multiple of %d, and two of them at least",
+		     capacity, MXACCEL_CHUNK);
+	else if (c->cells_spare_chunks >= capacity / MXACCEL_CHUNK)
+		fail(p, line_of(p, "cells", "spare_chunks"),
+		     "spare_chunks = %" PRIu32 " leaves none of the %" PRIu64 " chunks of %d bytes for models",
+		     c->cells_spare_chunks, capacity / MXACCEL_CHUNK, MXACCEL_CHUNK);
+}
+
+/* Fields that follow from others. */
+static void complete(struct mx_chip_config *config)
+{
+	strcpy(config->organisation, mx_keys[0].words[config->kind]);
+	if (config->kind == MX_TRADITIONAL)
+		config->subarrays = 1;	/* each has its own ADC */
 }
 
 int mx_chip_config_parse(struct mx_chip_config *config, const char *name,
@@ -255,10 +326,11 @@ int mx_chip_config_parse(struct mx_chip_config *config, const char *name,
 	} else if (rc < 0) {
 		fail(&p, 0, "out of memory");
 	}
-	for (i = 0; i < NR_KEYS; i++)
-		if (!p.seen[i])
-			fail(&p, 0, "key %s is missing from section [%s]", keys[i].name,
-			     keys[i].section);
+	for (i = 0; i < mx_nr_keys; i++)
+		if (!p.seen[i] && mx_keys[i].organisations & MX_OF(parsed.kind))
+			fail(&p, 0, "key %s is missing from section [%s]", mx_keys[i].name,
+			     mx_keys[i].section);
+	complete(&parsed);
 	if (!p.failed)
 		check_geometry(&p);
 	if (p.failed)
@@ -267,17 +339,28 @@ int mx_chip_config_parse(struct mx_chip_config *config, const char *name,
 	return 0;
 }
 
-static uint64_t bank_bytes(const struct mx_chip_config *config)
+uint64_t mx_chip_groups(const struct mx_chip_config *config)
 {
-	return (uint64_t)config->bank_rows * config->bank_cols * config->cell_bits / 8;
+	uint64_t groups = config->groups;
+
+	if (config->kind == MX_TRADITIONAL)
+		groups *= (uint64_t)config->chips * config->tiles;
+	return groups;
+}
+
+uint64_t mx_chip_array_weights(const struct mx_chip_config *config)
+{
+	return (uint64_t)config->large_rows * config->large_cols * config->cell_bits / 8;
 }
 
 uint64_t mx_chip_capacity(const struct mx_chip_config *config)
 {
-	return bank_bytes(config) * (config->banks - config->intermediate_banks);
+	return model_cells_bytes(config) - (uint64_t)config->cells_spare_chunks * MXACCEL_CHUNK;
 }
 
 uint64_t mx_chip_act_bytes(const struct mx_chip_config *config)
 {
-	return bank_bytes(config) * config->intermediate_banks;
+	if (config->kind == MX_SYNERGY)
+		return bank_bytes(config) * config->intermediate_banks;
+	return (uint64_t)config->intermediate_kib << 10;
 }
