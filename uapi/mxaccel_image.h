@@ -153,7 +153,9 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_golden, 64);
  * struct mxaccel_model - start of the MODEL section
  * @magic:	MXACCEL_MODEL_MAGIC
  * @version:	MXACCEL_MODEL_VERSION
- * @incompat:	feature bits the chip must know
+ * @incompat:	feature bits the chip must know. A chip refuses opcodes, kinds and
+ *		flags that it does not know, and unused fields that are not zero; a
+ *		bit is needed only for what an older chip would take and misread.
  * @name:	as in the file header
  * @params_bytes: size of PARAMS; every parameter offset is checked against it
  * @vocab:	token ids are 0 .. vocab - 1; 0 is padding
@@ -281,7 +283,9 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
  *
  * LOAD		dst (IDS) = the sequence's ids
  * EMBED	dst[t, dst_col + c] = table[row][c] * s[row], c < k; ACCUMULATE adds.
- *		table: int8, n rows, each padded to MXACCEL_WORD bytes, at w_off.
+ *		table: int8, n rows, each padded to MXACCEL_WORD bytes, at w_off; with
+ *		PANELS in panels (below), as the weights of a MATMUL with n channels
+ *		and k inputs, so that one copy in PARAMS serves both.
  *		kind TOKEN: row = ids[t]; POSITION: row = t; FIXED: row = src2_col.
  * MATMUL	dst[r, dst_col + j] = quant(x[r]) . W[j] * (s_x[r] * s[j]) + bias[j],
  *		j < n, with k inputs; W in panels (below) at w_off; BIAS flag;
@@ -341,6 +345,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
 #define MXACCEL_OPF_BIAS		0x2	/* MATMUL: add b_off */
 #define MXACCEL_OPF_PAD_MASK		0x4	/* SOFTMAX: mask keys whose id is 0 */
 #define MXACCEL_OPF_CAUSAL		0x8	/* SOFTMAX: mask keys after the query */
+#define MXACCEL_OPF_PANELS		0x10	/* EMBED: the table lies in panels */
 
 /*
  * Weights of a stationary product, int8 [N, K], lie in panels of 16 output

@@ -49,7 +49,9 @@ void mx_cost_op(const struct mx_chip_config *config, const struct mx_model *mode
 		break;
 	case MXACCEL_OP_EMBED:
 		v[MXACCEL_CTR_SFU_EMBED] += length * k;
-		v[MXACCEL_CTR_BANK_READ_BYTES] += length * MXACCEL_TABLE_STRIDE(k);
+		/* A row in panels comes with the other fifteen of its words. */
+		v[MXACCEL_CTR_BANK_READ_BYTES] += length * (op->flags & MXACCEL_OPF_PANELS ?
+			MXACCEL_PANEL_BYTES(1, k) : MXACCEL_TABLE_STRIDE(k));
 		break;
 	case MXACCEL_OP_MATMUL:
 		macs = rows * k * n;

@@ -52,19 +52,43 @@ static uint64_t position_of(const struct mx_run *run, uint64_t row)
 	return row - run->seq[low].row;
 }
 
+/* Bytes of a row in panels that are gathered at a time; a multiple of MXACCEL_PANEL_K */
+#define GATHER 256
+
+/* A row of a table in panels: four bytes in each word of its panel */
+static void embed_panels(struct mx_run *run, const struct mxaccel_op *op, const int8_t *table,
+			 uint64_t entry, float scale, float *dst)
+{
+	uint64_t k, w, bytes;
+	int8_t row[GATHER] MX_SCRATCH;
+
+	table += MXACCEL_PANEL_OFFSET(entry, 0, op->k);
+	for (k = 0; k < op->k; k += GATHER) {
+		bytes = op->k - k < GATHER ? op->k - k : GATHER;
+		for (w = 0; w * MXACCEL_PANEL_K < bytes; w++)
+			memcpy(row + w * MXACCEL_PANEL_K,
+			       table + (k / MXACCEL_PANEL_K + w) * MXACCEL_WORD, MXACCEL_PANEL_K);
+		run->kernels->embed(row, scale, dst + k, bytes,
+				    op->flags & MXACCEL_OPF_ACCUMULATE);
+	}
+}
+
 static void embed_row(struct mx_run *run, const struct mxaccel_op *op, uint64_t row)
 {
 	const int8_t *table = mx_param(run, op->w_off);
 	const float *scale = mx_param(run, op->s_off);
+	float *dst = mx_cell(run, op->dst, row, op->dst_col);
 	uint64_t entry = op->src2_col;
 
 	if (op->kind == MXACCEL_EMBED_TOKEN)
 		entry = run->chunk_ids[row];
 	else if (op->kind == MXACCEL_EMBED_POSITION)
 		entry = position_of(run, row);
-	run->kernels->embed(table + entry * MXACCEL_TABLE_STRIDE(op->k), scale[entry],
-			    mx_cell(run, op->dst, row, op->dst_col), op->k,
-			    op->flags & MXACCEL_OPF_ACCUMULATE);
+	if (op->flags & MXACCEL_OPF_PANELS)
+		embed_panels(run, op, table, entry, scale[entry], dst);
+	else
+		run->kernels->embed(table + entry * MXACCEL_TABLE_STRIDE(op->k), scale[entry], dst,
+				    op->k, op->flags & MXACCEL_OPF_ACCUMULATE);
 }
 
 uint16_t mx_op_embed(struct mx_run *run, const struct mxaccel_op *op)

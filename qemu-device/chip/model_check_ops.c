@@ -212,16 +212,27 @@ static bool check_load(struct mx_check *check)
 	       check_write(check, (struct columns){ op->dst, 0, 1 });
 }
 
+/* The inner dimension of what lies in panels or is multiplied: within int32, and not so large that sizes overflow. */
+static bool check_inner(struct mx_check *check)
+{
+	if (!check->op->k || check->op->k > MXACCEL_MAX_K)
+		return MX_BAD(check, "%s: k is %u, must be 1 to %u", name_of(check), check->op->k,
+			   MXACCEL_MAX_K);
+	return true;
+}
+
 static bool check_embed(struct mx_check *check)
 {
 	const struct mxaccel_op *op = check->op;
 	struct columns dst = { op->dst, op->dst_col, op->k };
+	bool panels = op->flags & MXACCEL_OPF_PANELS;
 	uint64_t table;
 
-	if (!check_form(check, MXACCEL_EMBED_FIXED, MXACCEL_OPF_ACCUMULATE,
+	if (!check_form(check, MXACCEL_EMBED_FIXED, MXACCEL_OPF_ACCUMULATE | MXACCEL_OPF_PANELS,
 			F_DST | F_SRC | F_DST_COL | F_K | F_N | F_W | F_S |
 			(op->kind == MXACCEL_EMBED_FIXED ? F_SRC2_COL : 0)) ||
-	    !kind_is(check, op->dst, MXACCEL_REGION_ROWS) || !check_ids(check, op->src))
+	    !kind_is(check, op->dst, MXACCEL_REGION_ROWS) || !check_ids(check, op->src) ||
+	    (panels && !check_inner(check)))
 		return false;
 	if (op->kind == MXACCEL_EMBED_TOKEN && op->n < check->head->vocab)
 		return MX_BAD(check, "EMBED: a table of %u rows for %u token ids", op->n,
@@ -231,21 +242,14 @@ static bool check_embed(struct mx_check *check)
 			   check->head->max_tokens);
 	if (op->kind == MXACCEL_EMBED_FIXED && op->src2_col >= op->n)
 		return MX_BAD(check, "EMBED: row %u of a table of %u rows", op->src2_col, op->n);
-	if (__builtin_mul_overflow((uint64_t)op->n, MXACCEL_TABLE_STRIDE(op->k), &table))
+	if (panels)
+		table = MXACCEL_PANEL_BYTES(op->n, op->k);
+	else if (__builtin_mul_overflow((uint64_t)op->n, MXACCEL_TABLE_STRIDE(op->k), &table))
 		table = UINT64_MAX;
 	return check_params(check, "w_off", op->w_off, table) &&
 	       check_params(check, "s_off", op->s_off, (uint64_t)op->n * 4) &&
 	       (!(op->flags & MXACCEL_OPF_ACCUMULATE) || check_read(check, dst)) &&
 	       check_write(check, dst);
-}
-
-/* The inner dimension of a product: within int32, and not so large that sizes overflow. */
-static bool check_inner(struct mx_check *check)
-{
-	if (!check->op->k || check->op->k > MXACCEL_MAX_K)
-		return MX_BAD(check, "%s: k is %u, must be 1 to %u", name_of(check), check->op->k,
-			   MXACCEL_MAX_K);
-	return true;
 }
 
 static bool check_matmul(struct mx_check *check)

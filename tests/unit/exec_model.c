@@ -103,12 +103,15 @@ static void embed(struct build *b, uint8_t kind, uint32_t rows, uint32_t row)
 
 	o->n = rows;
 	o->src2_col = row;
-	o->w_off = table(b, rows, EXEC_WIDTH);
+	o->w_off = kind == MXACCEL_EMBED_POSITION ? panels(b, rows, EXEC_WIDTH) :
+						    table(b, rows, EXEC_WIDTH);
 	o->s_off = floats(b, rows, 0.02f, 0.01f);
 	if (kind == MXACCEL_EMBED_TOKEN && !b->m->first_scale)
 		b->m->first_scale = o->s_off;
 	if (kind != MXACCEL_EMBED_TOKEN)
 		o->flags = MXACCEL_OPF_ACCUMULATE;
+	if (kind == MXACCEL_EMBED_POSITION)
+		o->flags |= MXACCEL_OPF_PANELS;
 }
 
 static struct mxaccel_op *matmul(struct build *b, uint16_t dst, uint32_t dst_col, uint32_t n,

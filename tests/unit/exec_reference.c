@@ -114,7 +114,8 @@ static void count_transfer(struct state *s, uint64_t bytes)
 static void do_embed(struct state *s)
 {
 	const struct mxaccel_op *op = s->op;
-	uint64_t stride = up(op->k, 64) * 64, t, c, row;
+	uint64_t stride = up(op->k, 64) * 64, t, c, row, at;
+	bool panels = op->flags & MXACCEL_OPF_PANELS;
 	const int8_t *table = param(s, op->w_off);
 	const float *scale = param(s, op->s_off);
 
@@ -123,13 +124,16 @@ static void do_embed(struct state *s)
 		      op->kind == MXACCEL_EMBED_POSITION ? t : op->src2_col;
 		for (c = 0; c < op->k; c++) {
 			float *to = cell(s, op->dst, t, op->dst_col + c);
-			float v = (float)table[row * stride + c] * scale[row];
+			float v;
 
+			at = panels ? MXACCEL_PANEL_OFFSET(row, c, op->k) : row * stride + c;
+			v = (float)table[at] * scale[row];
 			*to = op->flags & MXACCEL_OPF_ACCUMULATE ? *to + v : v;
 		}
 	}
 	s->v[MXACCEL_CTR_SFU_EMBED] += s->length * op->k;
-	s->v[MXACCEL_CTR_BANK_READ_BYTES] += s->length * stride;
+	/* a row in panels: four bytes of each 64-byte word read */
+	s->v[MXACCEL_CTR_BANK_READ_BYTES] += s->length * (panels ? up(op->k, 4) * 64 : stride);
 }
 
 static void do_matmul(struct state *s, uint64_t rows)

@@ -229,6 +229,20 @@ static void refuses_bad_parameter_ranges(void **state)
 	REFUSED((s->op[OP_EMBED_TOKEN].n = UINT32_MAX, s->op[OP_EMBED_TOKEN].k = UINT32_MAX),
 		BAD_IMAGE, "pass the end");
 	TAKEN(s->op[OP_EMBED_TOKEN].w_off = m.params_bytes - 640);
+	/* a table in panels: here one panel of two words */
+	TAKEN((s->op[OP_EMBED_TOKEN].flags = MXACCEL_OPF_PANELS,
+	       s->op[OP_EMBED_TOKEN].w_off = m.params_bytes - 128));
+	REFUSED((s->op[OP_EMBED_TOKEN].flags = MXACCEL_OPF_PANELS,
+		 s->op[OP_EMBED_TOKEN].w_off = m.params_bytes - 64), BAD_IMAGE, "pass the end");
+	REFUSED((s->op[OP_EMBED_TOKEN].flags = MXACCEL_OPF_PANELS, s->op[OP_EMBED_TOKEN].n = 17,
+		 s->op[OP_EMBED_TOKEN].w_off = m.params_bytes - 128), BAD_IMAGE, "pass the end");
+	REFUSED((s->op[OP_EMBED_TOKEN].flags = MXACCEL_OPF_PANELS, s->op[OP_EMBED_TOKEN].k = 0),
+		BAD_IMAGE, "k is 0");
+	REFUSED((s->op[OP_EMBED_TOKEN].flags = MXACCEL_OPF_PANELS,
+		 s->op[OP_EMBED_TOKEN].n = s->op[OP_EMBED_TOKEN].k = UINT32_MAX), BAD_IMAGE,
+		"k is 4294967295");
+	REFUSED(s->op[OP_EMBED_TOKEN].flags = MXACCEL_OPF_PANELS << 1, BAD_IMAGE, "no flags");
+	REFUSED(s->op[OP_MATMUL_UP].flags |= MXACCEL_OPF_PANELS, BAD_IMAGE, "no flags");
 	TAKEN(s->op[OP_MATMUL_UP].b_off = m.params_bytes - 64);
 }
 
