@@ -10,6 +10,7 @@ model's: weights and embeddings N(0, 0.05), LayerNorm gamma near 1.
 """
 import argparse
 import json
+import math
 import os
 import sys
 
@@ -24,6 +25,7 @@ WORDS = ("the of and to in is for a on with that by this are as it be from or at
 ENDINGS = ["##s", "##ed", "##ing", "##er", "##ly", "##al", "##ion", "##able", "##ness"]
 SYLLABLES = [a + b + c for a in "bcdfghklmnprstvz" for b in "aeiou" for c in "lmnrst"]
 DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16"}
+WIDTHS = {"F32": 4, "F16": 2, "BF16": 2, "I64": 8}
 
 
 def vocabulary(size):
@@ -46,36 +48,65 @@ def vocabulary(size):
     return pieces[:size]
 
 
-def draw_tensors(config, generator, spread):
-    """Every tensor of a BERT encoder as float32, in checkpoint order."""
+def layout(config):
+    """(name, shape, kind) of every tensor of a BERT encoder, in checkpoint order."""
     hidden, ffn = config["hidden_size"], config["intermediate_size"]
-    tensors = {}
-
-    def normal(*shape, width=spread):
-        return (generator.standard_normal(shape) * width).astype(np.float32)
-
-    def linear(name, outputs, inputs):
-        tensors[name + ".weight"] = normal(outputs, inputs)
-        tensors[name + ".bias"] = normal(outputs, width=0.02)
-
-    def norm(name):
-        tensors[name + ".weight"] = np.float32(1) + normal(hidden, width=0.1)
-        tensors[name + ".bias"] = normal(hidden, width=0.02)
 
     for name, rows in (("word", config["vocab_size"]),
                        ("position", config["max_position_embeddings"]),
                        ("token_type", config["type_vocab_size"])):
-        tensors[f"embeddings.{name}_embeddings.weight"] = normal(rows, hidden)
-    norm("embeddings.LayerNorm")
+        yield f"embeddings.{name}_embeddings.weight", (rows, hidden), "weight"
+    yield from norm("embeddings.LayerNorm", hidden)
     for number in range(config["num_hidden_layers"]):
         layer = f"encoder.layer.{number}"
         for name in ("query", "key", "value"):
-            linear(f"{layer}.attention.self.{name}", hidden, hidden)
-        linear(f"{layer}.attention.output.dense", hidden, hidden)
-        norm(f"{layer}.attention.output.LayerNorm")
-        linear(f"{layer}.intermediate.dense", ffn, hidden)
-        linear(f"{layer}.output.dense", hidden, ffn)
-        norm(f"{layer}.output.LayerNorm")
+            yield from linear(f"{layer}.attention.self.{name}", hidden, hidden)
+        yield from linear(f"{layer}.attention.output.dense", hidden, hidden)
+        yield from norm(f"{layer}.attention.output.LayerNorm", hidden)
+        yield from linear(f"{layer}.intermediate.dense", ffn, hidden)
+        yield from linear(f"{layer}.output.dense", hidden, ffn)
+        yield from norm(f"{layer}.output.LayerNorm", hidden)
+
+
+def linear(name, outputs, inputs):
+    yield name + ".weight", (outputs, inputs), "weight"
+    yield name + ".bias", (outputs,), "bias"
+
+
+def norm(name, width):
+    yield name + ".weight", (width,), "gamma"
+    yield name + ".bias", (width,), "bias"
+
+
+def pooler_layout(config):
+    """Of the pooler; as all that follows, not part of layout()."""
+    yield from linear("pooler.dense", config["hidden_size"], config["hidden_size"])
+
+
+def pretraining_layout(config, tied=True):
+    """Of the two heads of pretraining. Their names never have a prefix."""
+    hidden, vocab = config["hidden_size"], config["vocab_size"]
+
+    yield "cls.predictions.bias", (vocab,), "bias"
+    yield from linear("cls.predictions.transform.dense", hidden, hidden)
+    yield from norm("cls.predictions.transform.LayerNorm", hidden)
+    if not tied:
+        yield "cls.predictions.decoder.weight", (vocab, hidden), "weight"
+    yield from linear("cls.seq_relationship", 2, hidden)
+
+
+def classifier_layout(config, labels):
+    """Of the head of a model that was fine-tuned to tell classes apart."""
+    yield from linear("classifier", labels, config["hidden_size"])
+
+
+def draw_tensors(layout, generator, spread):
+    """{name: float32 array} of a layout."""
+    tensors = {}
+    for name, shape, kind in layout:
+        width = {"weight": spread, "bias": 0.02, "gamma": 0.1}[kind]
+        drawn = (generator.standard_normal(shape) * width).astype(np.float32)
+        tensors[name] = np.float32(1) + drawn if kind == "gamma" else drawn
     return tensors
 
 
@@ -90,21 +121,26 @@ def narrow(tensor, dtype):
     return rounded.astype("<u2").tobytes()
 
 
-def write_safetensors(path, tensors, dtype):
-    """Write one file: header length, JSON header padded to 8 bytes, tensor bytes."""
-    header, bodies, offset = {"__metadata__": {"format": "pt"}}, [], 0
-    for name, tensor in tensors.items():
-        body = narrow(tensor, dtype)
-        header[name] = {"dtype": DTYPES[dtype], "shape": list(tensor.shape),
-                        "data_offsets": [offset, offset + len(body)]}
-        offset += len(body)
-        bodies.append(body)
+def safetensors_header(tensors):
+    """First bytes of a file of these tensors, {name: (dtype, shape)}, and the bytes that follow."""
+    header, offset = {"__metadata__": {"format": "pt"}}, 0
+    for name, (dtype, shape) in tensors.items():
+        end = offset + math.prod(shape) * WIDTHS[dtype]
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, end]}
+        offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, offset
+
+
+def write_safetensors(path, tensors, dtype):
+    """Write one file: header length, JSON header padded to 8 bytes, tensor bytes."""
+    shapes = {name: (DTYPES[dtype], tensor.shape) for name, tensor in tensors.items()}
+    header, size = safetensors_header(shapes)
     with open(path, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.writelines(bodies)
-    return offset
+        file.write(header)
+        file.writelines(narrow(tensor, dtype) for tensor in tensors.values())
+    return size
 
 
 def write_shards(folder, tensors, dtype, count):
@@ -152,7 +188,7 @@ def make_bert(folder, hidden=96, heads=3, layers=2, ffn=250, vocab=1000, max_pos
         "position_embedding_type": "absolute", "initializer_range": spread,
         "torch_dtype": {"f32": "float32", "f16": "float16", "bf16": "bfloat16"}[dtype],
     }
-    tensors = draw_tensors(config, np.random.default_rng(seed), spread)
+    tensors = draw_tensors(layout(config), np.random.default_rng(seed), spread)
     if missing is not None:
         if missing not in tensors:
             raise ValueError(f"no tensor {missing} to leave out")
