@@ -19,6 +19,7 @@
 
 struct mx_pool;		/* pool.h: worker threads */
 struct mx_kernels;	/* kernels.h: the functions of one instruction set */
+struct mx_place;	/* place.h: which crossbars hold which weights */
 struct mx_directory;	/* directory.h: resident models in the non-volatile area */
 
 /**
@@ -26,6 +27,7 @@ struct mx_directory;	/* directory.h: resident models in the non-volatile area */
  * @id:		model id: its slot in the directory
  * @head:	MODEL section; @region, @entry, @op point to its tables
  * @params:	PARAMS section, of @params_bytes
+ * @place:	where the weights lie: place.h
  * @counters:	since power-on; protected by mx_chip.count_lock
  *
  * Stays valid while a reference is held (mx_chip_model_get()).
@@ -38,6 +40,7 @@ struct mx_model {
 	const struct mxaccel_op *op;
 	const uint8_t *params;
 	uint64_t params_bytes;
+	struct mx_place *place;
 	struct mx_counters counters;
 };
 
