@@ -103,17 +103,19 @@ static char *find_license(const char *folder)
 }
 
 char *card_make(const char *folder, const char *name, const char *chip,
-		const struct hf_config *config, const struct quantise_report *report)
+		const struct hf_config *config, const struct plan *plan,
+		const struct quantise_report *report)
 {
 	char *source = card_folder_name(folder), *license = find_license(folder), *text = NULL;
 	json_t *card;
 
-	card = json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:O, s:{s:s, s:f, s:f, s:f, s:s}}",
+	card = json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:O, s:{s:s, s:f, s:f, s:f, s:s}}",
 			 "name", name,
 			 "source", source && is_utf8(source) ? source : NULL,
 			 "license", license,
 			 "chip", chip,
 			 "builder", "mxmap " MXMAP_VERSION,
+			 "parameters", (json_int_t)plan->parameters,
 			 "config", config->json,
 			 "quantisation",
 			 "weights", "INT8, symmetric, a scale per output channel or table row",

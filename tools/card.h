@@ -4,6 +4,7 @@
 #define CARD_H
 
 #include "hf_config.h"
+#include "program.h"
 #include "quantise.h"
 
 /**
@@ -15,7 +16,8 @@
  * Return: free() it. NULL after mxmap_fail().
  */
 char *card_make(const char *folder, const char *name, const char *chip,
-		const struct hf_config *config, const struct quantise_report *report);
+		const struct hf_config *config, const struct plan *plan,
+		const struct quantise_report *report);
 
 /* Last part of a path, whatever slashes and dots end it. Return: free() it, or NULL. */
 char *card_folder_name(const char *folder);

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -81,35 +82,66 @@ static uint32_t longest_that_fits(const struct mxaccel_model *model, uint64_t ro
 	return tokens;
 }
 
-int target_check(const struct mx_chip_config *config, const struct mxaccel_model *model,
-		 uint64_t model_bytes)
+static const struct mxaccel_entry *entries_of(const struct mxaccel_model *model)
+{
+	return (const void *)((const struct mxaccel_region *)(model + 1) + model->nr_regions);
+}
+
+/* Bytes of an entry's result for one sequence, the longest there can be */
+static uint64_t result_bytes(const struct mxaccel_model *model, const struct mxaccel_entry *entry)
+{
+	uint64_t rows = entry->out_kind == MXACCEL_REGION_ROWS ? model->max_tokens : 1;
+
+	return 4 * rows * entry->out_cols;
+}
+
+/* Return: true with a sentence that says by how much a result is too large */
+static bool result_too_large(const struct mx_chip_config *config,
+			     const struct mxaccel_model *model, char *why, size_t room)
+{
+	const struct mxaccel_entry *entry = entries_of(model);
+	uint32_t i;
+
+	for (i = 0; i < model->nr_entries; i++, entry++) {
+		if (result_bytes(model, entry) <= config->max_io_bytes)
+			continue;
+		snprintf(why, room, "the result \"%s\" of %u tokens has %" PRIu64 " bytes, a job on chip %s transfers %u at most: map with --max-tokens %u or less",
+			 entry->name, model->max_tokens, result_bytes(model, entry), config->name,
+			 config->max_io_bytes, config->max_io_bytes / (4 * entry->out_cols));
+		return true;
+	}
+	return false;
+}
+
+bool target_fits(const struct mx_chip_config *config, const struct mxaccel_model *model,
+		 uint64_t model_bytes, char *why, size_t room)
 {
 	uint64_t need = page_up(model_bytes) + page_up(model->params_bytes);
-	uint64_t room = mx_chip_capacity(config);
-	uint64_t row_bytes = 4 * ((const struct mxaccel_region *)(model + 1))[1].cols;
+	uint64_t has = mx_chip_capacity(config);
 	uint32_t tokens;
 
-	if (model_bytes > MXACCEL_MODEL_MAX_BYTES)
-		return mxmap_fail("the program takes %" PRIu64 " bytes, more than the %u that any chip takes",
-				  model_bytes, MXACCEL_MODEL_MAX_BYTES);
-	if (need > room)
-		return mxmap_fail("the model needs %" PRIu64 " bytes of cells, chip %s has %" PRIu64 ": it is %" PRIu64 " bytes too large",
-				  need, config->name, room, need - room);
-	need = program_act_bytes(model, model->max_tokens);
-	room = mx_chip_act_bytes(config);
-	if (need > room) {
-		tokens = longest_that_fits(model, room);
-		if (!tokens)
-			return mxmap_fail("one token needs %" PRIu64 " bytes of intermediates, chip %s has %" PRIu64,
-					  program_act_bytes(model, 1), config->name, room);
-		return mxmap_fail("%u tokens need %" PRIu64 " bytes of intermediates, chip %s has %" PRIu64 ": map with --max-tokens %u or less",
-				  model->max_tokens, need, config->name, room, tokens);
+	if (model_bytes > MXACCEL_MODEL_MAX_BYTES) {
+		snprintf(why, room, "the program takes %" PRIu64 " bytes, more than the %u that any chip takes",
+			 model_bytes, MXACCEL_MODEL_MAX_BYTES);
+		return false;
 	}
-	if (model->max_tokens * row_bytes > config->max_io_bytes)
-		return mxmap_fail("the result of %u tokens has %" PRIu64 " bytes, a job on chip %s transfers %u at most: map with --max-tokens %" PRIu64 " or less",
-				  model->max_tokens, model->max_tokens * row_bytes, config->name,
-				  config->max_io_bytes, config->max_io_bytes / row_bytes);
-	return 0;
+	if (need > has) {
+		snprintf(why, room, "the model needs %" PRIu64 " bytes of cells, chip %s has %" PRIu64 ": it is %" PRIu64 " bytes too large",
+			 need, config->name, has, need - has);
+		return false;
+	}
+	need = program_act_bytes(model, model->max_tokens);
+	has = mx_chip_act_bytes(config);
+	if (need <= has)
+		return !result_too_large(config, model, why, room);
+	tokens = longest_that_fits(model, has);
+	if (tokens)
+		snprintf(why, room, "%u tokens need %" PRIu64 " bytes of intermediates, chip %s has %" PRIu64 ": map with --max-tokens %u or less",
+			 model->max_tokens, need, config->name, has, tokens);
+	else
+		snprintf(why, room, "one token needs %" PRIu64 " bytes of intermediates, chip %s has %" PRIu64,
+			 program_act_bytes(model, 1), config->name, has);
+	return false;
 }
 
 /* --------------------------------------------------------- the known answer */
@@ -149,8 +181,11 @@ static int program(struct mx_chip *chip, const uint8_t content[32],
 		for (at = 0; at < model->params_bytes && !status; at += WRITE_BYTES) {
 			uint64_t left = model->params_bytes - at;
 
-			status = mx_chip_prog_write(chip, prog, start + at, params + at,
-						    left < WRITE_BYTES ? left : WRITE_BYTES);
+			if (left > WRITE_BYTES)
+				left = WRITE_BYTES;
+			status = mx_chip_prog_write(chip, prog, start + at, params + at, left);
+			/* The chip has it now; one copy in memory is enough. */
+			madvise((void *)(params + at), left, MADV_DONTNEED);
 		}
 		if (status)
 			mx_chip_prog_abort(chip, prog);

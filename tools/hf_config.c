@@ -62,8 +62,7 @@ static int get_number(const json_t *json, const char *key, uint32_t max, uint32_
 	return 0;
 }
 
-/* The class that the checkpoint was saved from, or NULL */
-static const char *architecture(const json_t *json)
+const char *hf_architecture(const json_t *json)
 {
 	return json_string_value(json_array_get(json_object_get(json, "architectures"), 0));
 }
@@ -71,7 +70,7 @@ static const char *architecture(const json_t *json)
 static int check_architecture(const json_t *json)
 {
 	const char *type = json_string_value(json_object_get(json, "model_type"));
-	const char *class = architecture(json);
+	const char *class = hf_architecture(json);
 	const char *position = json_string_value(json_object_get(json, "position_embedding_type"));
 
 	if (type && strcmp(type, "bert"))

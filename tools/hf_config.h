@@ -36,6 +36,9 @@ struct hf_config {
 int hf_config_read(const char *folder, struct hf_config *config);
 void hf_config_free(struct hf_config *config);
 
+/* The class that the checkpoint was saved from, by config.json, or NULL */
+const char *hf_architecture(const json_t *json);
+
 /* A JSON object in a file of the folder. Return: 0, -1 after mxmap_fail(), 1: no such file. */
 int hf_read_json(const char *folder, const char *file, json_t **out);
 

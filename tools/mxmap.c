@@ -9,12 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
 
 #include <utf8proc.h>
 
 #include "card.h"
 #include "digest.h"
 #include "golden.h"
+#include "heads.h"
 #include "hf_config.h"
 #include "hf_tokenizer.h"
 #include "image_writer.h"
@@ -61,6 +64,7 @@ struct mapping {
 	struct mxaccel_image header;
 	struct mxaccel_section params;
 	struct quantise_report report;
+	struct timespec begin;
 };
 
 static int parse_tokens(const char *text, uint32_t *tokens)
@@ -162,10 +166,44 @@ static int set_name(struct mapping *m)
 	return ret;
 }
 
+/* Plan and program. Return: 0, -1 after a message, 1: too large, @why says for what */
+static int try_layout(struct mapping *m, const struct heads *heads, uint32_t max_tokens,
+		      char *why, size_t room)
+{
+	free(m->model);
+	m->model = NULL;
+	plan_free(&m->plan);
+	if (plan_make(&m->config, heads, &m->plan))
+		return -1;
+	m->model = program_make(&m->config, &m->plan, m->name, max_tokens, m->options->planes,
+				&m->model_bytes);
+	if (!m->model)
+		return -1;
+	return target_fits(&m->chip, m->model, m->model_bytes, why, room) ? 0 : 1;
+}
+
+/* The result of "mlm" is as wide as the vocabulary: the rest may fit where that does not. */
+static int lay_out(struct mapping *m, struct heads *heads, uint32_t max_tokens)
+{
+	char why[256], without[256];
+	int ret = try_layout(m, heads, max_tokens, why, sizeof(why));
+
+	if (ret > 0 && heads->mlm) {
+		heads->mlm = false;
+		ret = try_layout(m, heads, max_tokens, without, sizeof(without));
+		if (ret > 0)
+			strcpy(why, without);
+		else if (!ret)
+			mxmap_warn("the image gets no entry \"mlm\": with it, %s", why);
+	}
+	return ret > 0 ? mxmap_fail("%s", why) : ret;
+}
+
 /* All that can be checked before anything is written */
 static int prepare(struct mapping *m)
 {
 	uint32_t max_tokens = m->options->max_tokens;
+	struct heads heads;
 
 	if (target_read(m->options->chip, &m->chip) ||
 	    hf_config_read(m->options->folder, &m->config) || set_name(m))
@@ -177,14 +215,9 @@ static int prepare(struct mapping *m)
 				  m->config.positions);
 	if (hf_tokenizer_read(m->options->folder, m->config.vocab, &m->tokenizer) ||
 	    checkpoint_open(m->options->folder, &m->checkpoint) ||
-	    plan_make(&m->config, checkpoint_has_pooler(&m->checkpoint), &m->plan) ||
-	    checkpoint_check(&m->checkpoint, &m->plan))
+	    heads_find(&m->checkpoint, &m->config, &heads) || lay_out(m, &heads, max_tokens))
 		return -1;
-	m->model = program_make(&m->config, &m->plan, m->name, max_tokens,
-				m->options->planes, &m->model_bytes);
-	if (!m->model)
-		return -1;
-	return target_check(&m->chip, m->model, m->model_bytes);
+	return checkpoint_check(&m->checkpoint, &m->plan);
 }
 
 static int write_model(struct mapping *m)
@@ -219,7 +252,8 @@ static int write_model(struct mapping *m)
 
 static int write_card(struct mapping *m)
 {
-	char *card = card_make(m->options->folder, m->name, m->chip.name, &m->config, &m->report);
+	char *card = card_make(m->options->folder, m->name, m->chip.name, &m->config, &m->plan,
+			       &m->report);
 	int ret;
 
 	if (!card)
@@ -273,14 +307,20 @@ static int write_image(struct mapping *m)
 static void summary(const struct mapping *m)
 {
 	const struct mxaccel_image *header = &m->header;
+	struct rusage usage;
+	struct timespec now;
 
-	fprintf(stderr, "%s: %s for %s, %.1f MB, %u layers of %u, up to %u tokens, weights %.2f %% off, content ",
-		m->options->output, m->name, m->chip.name, header->file_bytes / 1e6,
-		m->config.layers, m->config.hidden, m->model->max_tokens,
+	fprintf(stderr, "%s: %s for %s, %" PRIu64 " parameters, %.1f MB, %u layers of %u, up to %u tokens, weights %.2f %% off, content ",
+		m->options->output, m->name, m->chip.name, m->plan.parameters,
+		header->file_bytes / 1e6, m->config.layers, m->config.hidden, m->model->max_tokens,
 		100 * quantise_relative(&m->report.matrices));
 	for (size_t i = 0; i < 6; i++)
 		fprintf(stderr, "%02x", header->content[i]);
-	fputc('\n', stderr);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	getrusage(RUSAGE_SELF, &usage);
+	fprintf(stderr, "; took %.1f s and %.0f MB of memory\n",
+		now.tv_sec - m->begin.tv_sec + (now.tv_nsec - m->begin.tv_nsec) / 1e9,
+		usage.ru_maxrss * 1024 / 1e6);
 }
 
 int main(int argc, char **argv)
@@ -289,6 +329,7 @@ int main(int argc, char **argv)
 	struct mapping m = { .options = &options };
 	int ret = parse_options(argc, argv, &options);
 
+	clock_gettime(CLOCK_MONOTONIC, &m.begin);
 	if (ret)
 		return ret < 0 ? 2 : 0;
 	ret = prepare(&m) || write_image(&m);

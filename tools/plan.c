@@ -18,7 +18,8 @@ static uint64_t take(struct plan *plan, uint64_t bytes)
 	return at;
 }
 
-static void add(struct plan *plan, enum weight_kind kind, const char *prefix,
+/* Return: place of the weight */
+static unsigned int add(struct plan *plan, enum weight_kind kind, const char *prefix,
 		const char *const *names, uint32_t rows, uint32_t cols, const char *step)
 {
 	struct weight *weight = &plan->weight[plan->nr++];
@@ -29,12 +30,17 @@ static void add(struct plan *plan, enum weight_kind kind, const char *prefix,
 			 names[weight->nr_parts]);
 	weight->rows = rows * weight->nr_parts;
 	weight->cols = cols;
+	weight->bias = "";
+	plan->parameters += (kind == WEIGHT_NORM ? 2ull : weight->rows) * cols;
+	if (kind == WEIGHT_TIED || kind == WEIGHT_MATRIX)
+		plan->parameters += weight->rows;
 	snprintf(weight->step, sizeof(weight->step), "%s", step);
 	switch (kind) {
 	case WEIGHT_TABLE:
 		weight->w_off = take(plan, rows * MXACCEL_TABLE_STRIDE(cols));
 		weight->s_off = take(plan, 4ull * rows);
 		break;
+	case WEIGHT_TIED:
 	case WEIGHT_MATRIX:
 		weight->w_off = take(plan, MXACCEL_PANEL_BYTES(weight->rows, cols));
 		weight->s_off = take(plan, 4ull * weight->rows);
@@ -45,6 +51,7 @@ static void add(struct plan *plan, enum weight_kind kind, const char *prefix,
 		weight->b_off = take(plan, 4ull * cols);
 		break;
 	}
+	return plan->nr - 1;
 }
 
 #define NAMES(...) ((const char *const []){ __VA_ARGS__, NULL })
@@ -66,17 +73,45 @@ static void add_layer(struct plan *plan, const struct hf_config *c, unsigned int
 	add(plan, WEIGHT_NORM, prefix, NAMES("output.LayerNorm"), 1, c->hidden, step);
 }
 
-int plan_make(const struct hf_config *c, bool pooler, struct plan *plan)
+static void add_heads(struct plan *plan, const struct hf_config *c)
 {
+	const struct heads *heads = &plan->heads;
+	const char *step = heads->nsp || heads->mlm || heads->labels ? "heads" : "pooler";
+
+	if (heads->pooler)
+		plan->pooler = add(plan, WEIGHT_MATRIX, "pooler.", NAMES("dense"), c->hidden,
+				   c->hidden, step);
+	if (heads->nsp)
+		plan->nsp = add(plan, WEIGHT_MATRIX, "cls.", NAMES("seq_relationship"), 2,
+				c->hidden, step);
+	if (heads->labels)
+		plan->classifier = add(plan, WEIGHT_MATRIX, "", NAMES("classifier"),
+				       heads->labels, c->hidden, step);
+	if (!heads->mlm)
+		return;
+	plan->transform = add(plan, WEIGHT_MATRIX, "cls.predictions.", NAMES("transform.dense"),
+			      c->hidden, c->hidden, step);
+	plan->transform_norm = add(plan, WEIGHT_NORM, "cls.predictions.",
+				   NAMES("transform.LayerNorm"), 1, c->hidden, step);
+	plan->decoder = PLAN_WORDS;
+	if (!heads->tied)
+		plan->decoder = add(plan, WEIGHT_MATRIX, "cls.predictions.", NAMES("decoder"),
+				    c->vocab, c->hidden, step);
+	plan->weight[plan->decoder].bias = heads->decoder_bias;
+}
+
+int plan_make(const struct hf_config *c, const struct heads *heads, struct plan *plan)
+{
+	bool tied = heads->mlm && heads->tied;
 	unsigned int i;
 
 	memset(plan, 0, sizeof(*plan));
-	plan->pooler = pooler;
-	plan->weight = calloc(PLAN_FIRST_LAYER + PLAN_PER_LAYER * c->layers + 1,
+	plan->heads = *heads;
+	plan->weight = calloc(PLAN_FIRST_LAYER + PLAN_PER_LAYER * c->layers + PLAN_HEADS,
 			      sizeof(*plan->weight));
 	if (!plan->weight)
 		return mxmap_no_memory();
-	add(plan, WEIGHT_TABLE, "embeddings.", NAMES("word_embeddings"), c->vocab, c->hidden,
+	add(plan, tied ? WEIGHT_TIED : WEIGHT_TABLE, "embeddings.", NAMES("word_embeddings"), c->vocab, c->hidden,
 	    "embeddings");
 	add(plan, WEIGHT_TABLE, "embeddings.", NAMES("position_embeddings"), c->positions,
 	    c->hidden, "embeddings");
@@ -85,8 +120,7 @@ int plan_make(const struct hf_config *c, bool pooler, struct plan *plan)
 	add(plan, WEIGHT_NORM, "embeddings.", NAMES("LayerNorm"), 1, c->hidden, "embeddings");
 	for (i = 0; i < c->layers; i++)
 		add_layer(plan, c, i);
-	if (pooler)
-		add(plan, WEIGHT_MATRIX, "pooler.", NAMES("dense"), c->hidden, c->hidden, "pooler");
+	add_heads(plan, c);
 	return 0;
 }
 

@@ -10,9 +10,10 @@
 #include "program.h"
 
 #define NO_LAYER 0xffff
-#define MAX_ENTRIES 3
+#define MAX_ENTRIES 6
 #define OPS_OF_LAYER 19
-#define OPS_AROUND 12	/* at most: embedding, result */
+#define OPS_AROUND 16	/* at most: embedding, head, result */
+#define NSP_COLS 2	/* is the next sentence, is not */
 
 /*
  * Regions. WIDE holds Q, K and V side by side, then the attention's output,
@@ -25,8 +26,10 @@ enum {
 	SCORES,		/* [heads, T, T] */
 	MIXED,		/* [T, hidden]: attention over V; output of the network */
 	RESIDUAL,	/* [T, hidden]: what an INT8 plane leaves out; with 2 planes */
-	POOLED,		/* [1, hidden] */
+	POOLED,		/* [1, hidden]: first token, or mean */
 	POOLER,		/* [1, hidden] */
+	CLASSES,	/* [1, labels] */
+	WORDS,		/* [T, vocab] */
 	NR_REGIONS
 };
 
@@ -61,17 +64,18 @@ static void embed(struct builder *b, uint8_t kind, unsigned int weight, uint16_t
 	const struct weight *w = &b->plan->weight[weight];
 
 	emit(b, (struct mxaccel_op){
-		.opcode = MXACCEL_OP_EMBED, .kind = kind, .flags = flags, .dst = HIDDEN,
-		.src = IDS, .k = w->cols, .n = w->rows, .w_off = w->w_off, .s_off = w->s_off });
+		.opcode = MXACCEL_OP_EMBED, .kind = kind, .dst = HIDDEN, .src = IDS,
+		.flags = flags | (w->kind == WEIGHT_TIED ? MXACCEL_OPF_PANELS : 0),
+		 .k = w->cols, .n = w->rows, .w_off = w->w_off, .s_off = w->s_off });
 }
 
-static void norm(struct builder *b, unsigned int weight)
+static void norm(struct builder *b, unsigned int weight, uint16_t region)
 {
 	const struct weight *w = &b->plan->weight[weight];
 
 	emit(b, (struct mxaccel_op){
-		.opcode = MXACCEL_OP_NORM, .kind = MXACCEL_NORM_LAYER, .dst = HIDDEN,
-		.src = HIDDEN, .k = w->cols, .w_off = w->w_off, .b_off = w->b_off,
+		.opcode = MXACCEL_OP_NORM, .kind = MXACCEL_NORM_LAYER, .dst = region,
+		.src = region, .k = w->cols, .w_off = w->w_off, .b_off = w->b_off,
 		.alpha = float_bits(b->config->eps) });
 }
 
@@ -136,7 +140,7 @@ static void attention(struct builder *b, unsigned int first)
 		.src = SCORES, .src2 = WIDE, .heads = heads, .src2_col = 2 * hidden, .n = width });
 	matmul(b, first + PLAN_ATT_OUT, WIDE, MIXED);
 	add_to_hidden(b, WIDE);
-	norm(b, first + PLAN_ATT_NORM);
+	norm(b, first + PLAN_ATT_NORM, HIDDEN);
 }
 
 static void encoder(struct builder *b)
@@ -148,7 +152,7 @@ static void encoder(struct builder *b)
 	embed(b, MXACCEL_EMBED_TOKEN, PLAN_WORDS, 0);
 	embed(b, MXACCEL_EMBED_POSITION, PLAN_POSITIONS, MXACCEL_OPF_ACCUMULATE);
 	embed(b, MXACCEL_EMBED_FIXED, PLAN_TYPES, MXACCEL_OPF_ACCUMULATE);
-	norm(b, PLAN_EMBED_NORM);
+	norm(b, PLAN_EMBED_NORM, HIDDEN);
 	for (layer = 0; layer < b->config->layers; layer++) {
 		unsigned int first = PLAN_FIRST_LAYER + layer * PLAN_PER_LAYER;
 
@@ -158,20 +162,20 @@ static void encoder(struct builder *b)
 		act(b, b->config->act, WIDE, b->config->ffn);
 		wide_matmul(b, first + PLAN_FFN_OUT, MIXED, WIDE, WIDE);
 		add_to_hidden(b, MIXED);
-		norm(b, first + PLAN_FFN_NORM);
+		norm(b, first + PLAN_FFN_NORM, HIDDEN);
 		emit(b, (struct mxaccel_op){ .opcode = MXACCEL_OP_FENCE });
 	}
 	b->layer = NO_LAYER;
 }
 
-static void begin_entry(struct builder *b, const char *name, uint8_t out_kind)
+static void begin_entry(struct builder *b, const char *name, uint8_t out_kind, uint32_t cols)
 {
 	struct mxaccel_entry *entry = &b->entry[b->nr_entries];
 
 	strcpy(entry->name, name);
 	entry->first_op = b->nr_ops;
 	entry->out_kind = out_kind;
-	entry->out_cols = b->config->hidden;
+	entry->out_cols = cols;
 	encoder(b);
 }
 
@@ -180,7 +184,7 @@ static void end_entry(struct builder *b, uint16_t region)
 	struct mxaccel_entry *entry = &b->entry[b->nr_entries++];
 
 	emit(b, (struct mxaccel_op){
-		.opcode = MXACCEL_OP_STORE, .src = region, .k = b->config->hidden });
+		.opcode = MXACCEL_OP_STORE, .src = region, .k = entry->out_cols });
 	entry->nr_ops = b->nr_ops - entry->first_op;
 }
 
@@ -191,33 +195,64 @@ static void pool(struct builder *b, uint8_t kind)
 		.k = b->config->hidden });
 }
 
+/* An entry on the first token's hidden state: the pooler, and a classifier of @labels on it */
+static void pooler_entry(struct builder *b, const char *name, unsigned int classifier,
+			 uint32_t labels)
+{
+	begin_entry(b, name, MXACCEL_REGION_SEQ, labels ? labels : b->config->hidden);
+	pool(b, MXACCEL_POOL_FIRST);
+	matmul(b, b->plan->pooler, POOLER, POOLED);
+	act(b, MXACCEL_ACT_TANH, POOLER, b->config->hidden);
+	if (labels)
+		matmul(b, classifier, CLASSES, POOLER);
+	end_entry(b, labels ? CLASSES : POOLER);
+}
+
+/* Words for each token */
+static void mlm_entry(struct builder *b)
+{
+	begin_entry(b, "mlm", MXACCEL_REGION_ROWS, b->config->vocab);
+	wide_matmul(b, b->plan->transform, MIXED, HIDDEN, HIDDEN);
+	act(b, b->config->act, MIXED, b->config->hidden);
+	norm(b, b->plan->transform_norm, MIXED);
+	wide_matmul(b, b->plan->decoder, WORDS, MIXED, MIXED);
+	end_entry(b, WORDS);
+}
+
 static void build_entries(struct builder *b)
 {
-	begin_entry(b, "tokens", MXACCEL_REGION_ROWS);
-	end_entry(b, HIDDEN);
+	const struct heads *heads = &b->plan->heads;
 
+	begin_entry(b, "tokens", MXACCEL_REGION_ROWS, b->config->hidden);
+	end_entry(b, HIDDEN);
 	if (b->config->pool) {
-		begin_entry(b, "sentence", MXACCEL_REGION_SEQ);
+		begin_entry(b, "sentence", MXACCEL_REGION_SEQ, b->config->hidden);
 		pool(b, b->config->pool);
 		emit(b, (struct mxaccel_op){
 			.opcode = MXACCEL_OP_NORM, .kind = MXACCEL_NORM_L2, .dst = POOLED,
 			.src = POOLED, .k = b->config->hidden });
 		end_entry(b, POOLED);
 	}
-	if (b->plan->pooler) {
-		begin_entry(b, "pooler", MXACCEL_REGION_SEQ);
-		pool(b, MXACCEL_POOL_FIRST);
-		matmul(b, b->plan->nr - 1, POOLER, POOLED);
-		act(b, MXACCEL_ACT_TANH, POOLER, b->config->hidden);
-		end_entry(b, POOLER);
-	}
+	if (heads->pooler)
+		pooler_entry(b, "pooler", 0, 0);
+	if (heads->nsp)
+		pooler_entry(b, "nsp", b->plan->nsp, NSP_COLS);
+	if (heads->labels)
+		pooler_entry(b, "classifier", b->plan->classifier, heads->labels);
+	if (heads->mlm)
+		mlm_entry(b);
 }
 
+/* Regions have no holes: one that is not used, between used ones, has one column. */
 static uint32_t fill_regions(struct builder *b)
 {
 	uint32_t hidden = b->config->hidden, ffn = b->config->ffn;
+	const struct heads *heads = &b->plan->heads;
+	uint32_t classes = heads->nsp ? NSP_COLS : 0;
 	struct mxaccel_region *r = b->region;
 
+	if (heads->labels > classes)
+		classes = heads->labels;
 	r[IDS].kind = MXACCEL_REGION_IDS;
 	r[HIDDEN] = (struct mxaccel_region){ .kind = MXACCEL_REGION_ROWS, .cols = hidden };
 	r[WIDE] = (struct mxaccel_region){
@@ -225,12 +260,21 @@ static uint32_t fill_regions(struct builder *b)
 	r[SCORES] = (struct mxaccel_region){
 		.kind = MXACCEL_REGION_SCORES, .cols = b->config->heads };
 	r[MIXED] = r[HIDDEN];
-	/* One column where it is not used: regions have no holes. */
 	r[RESIDUAL] = (struct mxaccel_region){
 		.kind = MXACCEL_REGION_ROWS, .cols = b->planes < 2 ? 1 : hidden };
-	r[POOLED] = (struct mxaccel_region){ .kind = MXACCEL_REGION_SEQ, .cols = hidden };
-	r[POOLER] = r[POOLED];
-	if (b->plan->pooler)
+	r[POOLED] = (struct mxaccel_region){
+		.kind = MXACCEL_REGION_SEQ, .cols = b->config->pool || heads->pooler ? hidden : 1 };
+	r[POOLER] = (struct mxaccel_region){
+		.kind = MXACCEL_REGION_SEQ, .cols = heads->pooler ? hidden : 1 };
+	r[CLASSES] = (struct mxaccel_region){
+		.kind = MXACCEL_REGION_SEQ, .cols = classes ? classes : 1 };
+	r[WORDS] = (struct mxaccel_region){
+		.kind = MXACCEL_REGION_ROWS, .cols = b->config->vocab };
+	if (heads->mlm)
+		return WORDS + 1;
+	if (classes)
+		return CLASSES + 1;
+	if (heads->pooler)
 		return POOLER + 1;
 	return b->config->pool ? POOLED + 1 : POOLED;
 }

@@ -49,102 +49,6 @@ bool quantise_row(const float *row, size_t nr, int8_t *q, float *scale,
 	return true;
 }
 
-/* ------------------------------------------------------------ checkpoint */
-
-#define FIRST_TENSOR "embeddings.word_embeddings.weight"
-
-int checkpoint_open(const char *folder, struct checkpoint *checkpoint)
-{
-	if (st_open(folder, &checkpoint->set))
-		return -1;
-	checkpoint->prefix = st_find(checkpoint->set, "bert." FIRST_TENSOR) ? "bert." : "";
-	return 0;
-}
-
-void checkpoint_close(struct checkpoint *checkpoint)
-{
-	st_close(checkpoint->set);
-	checkpoint->set = NULL;
-}
-
-static const struct st_tensor *find(const struct checkpoint *checkpoint, const char *name,
-				    const char *suffix)
-{
-	char full[128];
-
-	snprintf(full, sizeof(full), "%s%s%s", checkpoint->prefix, name, suffix);
-	return st_find(checkpoint->set, full);
-}
-
-bool checkpoint_has_pooler(const struct checkpoint *checkpoint)
-{
-	return find(checkpoint, "pooler.dense", ".weight");
-}
-
-/* A weight's tensor: "weight" or "bias". Checkpoints made of TensorFlow's say gamma and beta. */
-static const struct st_tensor *part(const struct checkpoint *checkpoint,
-				    const struct weight *weight, unsigned int index, bool bias)
-{
-	const struct st_tensor *tensor;
-
-	tensor = find(checkpoint, weight->name[index], bias ? ".bias" : ".weight");
-	if (!tensor && weight->kind == WEIGHT_NORM)
-		tensor = find(checkpoint, weight->name[index], bias ? ".beta" : ".gamma");
-	return tensor;
-}
-
-static void print_shape(char *text, size_t room, const uint64_t *dim, unsigned int nr)
-{
-	size_t used = snprintf(text, room, "[");
-	unsigned int i;
-
-	for (i = 0; i < nr && used < room; i++)
-		used += snprintf(text + used, room - used, "%s%" PRIu64, i ? ", " : "", dim[i]);
-	if (used < room)
-		snprintf(text + used, room - used, "]");
-}
-
-static int check_part(const struct checkpoint *checkpoint, const struct weight *weight,
-		      unsigned int index, bool bias)
-{
-	const struct st_tensor *tensor = part(checkpoint, weight, index, bias);
-	uint64_t want[2] = { weight->rows / weight->nr_parts, weight->cols };
-	unsigned int nr = weight->kind == WEIGHT_NORM || bias ? 1 : 2;
-	char found_text[160], want_text[64];
-
-	if (weight->kind == WEIGHT_NORM)
-		want[0] = weight->cols;
-	if (!tensor)
-		return mxmap_fail("the checkpoint lacks tensor %s.%s, with and without \"bert.\" before it",
-				  weight->name[index], bias ? "bias" : "weight");
-	if (tensor->nr_dims != nr || memcmp(tensor->dim, want, nr * sizeof(want[0]))) {
-		print_shape(found_text, sizeof(found_text), tensor->dim, tensor->nr_dims);
-		print_shape(want_text, sizeof(want_text), want, nr);
-		return mxmap_fail("tensor %s of %s has shape %s, by config.json it should be %s",
-				  tensor->name, tensor->file, found_text, want_text);
-	}
-	if (tensor->dtype == ST_OTHER)
-		return mxmap_fail("tensor %s of %s is of type %s; supported are F32, F16 and BF16",
-				  tensor->name, tensor->file, tensor->dtype_name);
-	return 0;
-}
-
-int checkpoint_check(const struct checkpoint *checkpoint, const struct plan *plan)
-{
-	unsigned int i;
-	size_t at;
-
-	for (at = 0; at < plan->nr; at++) {
-		const struct weight *weight = &plan->weight[at];
-
-		for (i = 0; i < weight->nr_parts; i++)
-			if (check_part(checkpoint, weight, i, false) ||
-			    (weight->kind != WEIGHT_TABLE && check_part(checkpoint, weight, i, true)))
-				return -1;
-	}
-	return 0;
-}
-
 /* ---------------------------------------------------------------- PARAMS */
 
 /* A weight on its way */
@@ -183,7 +87,7 @@ static int write_floats(struct job *job, const float *at, uint64_t nr)
 static int write_table(struct job *job)
 {
 	const struct weight *w = job->weight;
-	const struct st_tensor *tensor = part(job->checkpoint, w, 0, false);
+	const struct st_tensor *tensor = checkpoint_part(job->checkpoint, w, 0, false);
 	uint64_t stride = MXACCEL_TABLE_STRIDE(w->cols);
 	uint32_t r;
 
@@ -225,7 +129,7 @@ static int write_panels(struct job *job)
 	for (first = 0; first < w->rows; first += MXACCEL_PANEL_COLS) {
 		memset(job->q, 0, (size_t)MXACCEL_PANEL_COLS * w->cols);
 		for (r = first; r < w->rows && r < first + MXACCEL_PANEL_COLS; r++) {
-			const struct st_tensor *tensor = part(job->checkpoint, w, r / rows_of_part,
+			const struct st_tensor *tensor = checkpoint_part(job->checkpoint, w, r / rows_of_part,
 							      false);
 			uint64_t row = r % rows_of_part;
 
@@ -249,7 +153,7 @@ static int write_vector(struct job *job, bool bias)
 	unsigned int index;
 
 	for (index = 0; index < w->nr_parts; index++) {
-		const struct st_tensor *tensor = part(job->checkpoint, w, index, bias);
+		const struct st_tensor *tensor = checkpoint_part(job->checkpoint, w, index, bias);
 		uint64_t nr = tensor->dim[0];
 
 		st_read(tensor, 0, nr, job->row);
@@ -271,7 +175,7 @@ static int write_matrix(struct job *job)
 	if (write_panels(job) || write_floats(job, job->scale, w->rows))
 		return -1;
 	for (index = 0; index < w->nr_parts; index++)
-		st_forget(part(job->checkpoint, w, index, false));
+		st_forget(checkpoint_part(job->checkpoint, w, index, false));
 	return write_vector(job, true);
 }
 
@@ -290,10 +194,10 @@ static int write_weight(struct job *job)
 		mxmap_no_memory();
 	else if (job->weight->kind == WEIGHT_TABLE)
 		ret = write_table(job);
-	else if (job->weight->kind == WEIGHT_MATRIX)
-		ret = write_matrix(job);
-	else
+	else if (job->weight->kind == WEIGHT_NORM)
 		ret = write_vector(job, false) || write_vector(job, true) ? -1 : 0;
+	else
+		ret = write_matrix(job);
 	free(job->row);
 	free(job->scale);
 	free(job->q);
@@ -309,7 +213,7 @@ static void add_error(struct quantise_report *report, const struct job *job)
 
 	if (w->kind == WEIGHT_NORM)
 		return;
-	sum = w->kind == WEIGHT_TABLE ? &report->tables : &report->matrices;
+	sum = w->kind == WEIGHT_MATRIX ? &report->matrices : &report->tables;
 	sum->difference += job->error.difference;
 	sum->signal += job->error.signal;
 	if (w->kind == WEIGHT_MATRIX && (!report->worst_name || relative > report->worst)) {

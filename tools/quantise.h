@@ -5,9 +5,11 @@
 #ifndef QUANTISE_H
 #define QUANTISE_H
 
+#include <stdbool.h>
+
+#include "checkpoint.h"
 #include "image_writer.h"
 #include "program.h"
-#include "safetensors.h"
 
 /**
  * struct quantise_error - how far the INT8 weights are from the floats
@@ -33,23 +35,6 @@ double quantise_relative(const struct quantise_error *error);
  */
 bool quantise_row(const float *row, size_t nr, int8_t *q, float *scale,
 		  struct quantise_error *error);
-
-/**
- * struct checkpoint - tensors of a BERT checkpoint
- * @set:	its files
- * @prefix:	of all names that matter: "" or "bert."
- */
-struct checkpoint {
-	struct st_set *set;
-	const char *prefix;
-};
-
-int checkpoint_open(const char *folder, struct checkpoint *checkpoint);
-void checkpoint_close(struct checkpoint *checkpoint);
-bool checkpoint_has_pooler(const struct checkpoint *checkpoint);
-
-/* Every tensor that the plan needs is there, has its shape and a float type. */
-int checkpoint_check(const struct checkpoint *checkpoint, const struct plan *plan);
 
 /**
  * struct quantise_report - for the model card

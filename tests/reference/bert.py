@@ -222,6 +222,31 @@ class Bert:
                           f"{layer}.output.LayerNorm")
         return x
 
+    def pool(self, hidden):
+        """The pooler's output [n, H] of last_hidden_state [n, T, H]."""
+        return np.tanh(self.linear(hidden[:, 0], "pooler.dense"))
+
+    def next_sentence(self, hidden):
+        """Logits [n, 2]: is the next sentence, is not."""
+        return self.linear(self.pool(hidden), "cls.seq_relationship")
+
+    def classify(self, hidden):
+        """Logits [n, labels] of a fine-tuned classifier of sequences."""
+        return self.linear(self.pool(hidden), "classifier")
+
+    def predict_words(self, hidden):
+        """Logits [n, T, vocab] of the word at each place."""
+        x = self.activation(self.linear(hidden, "cls.predictions.transform.dense"))
+        x = self.norm(x, "cls.predictions.transform.LayerNorm")
+        decoder = self.tensors.get("cls.predictions.decoder.weight")
+        if decoder is None:     # tied
+            decoder = self.tensor("embeddings.word_embeddings.weight")
+        bias = self.tensors.get("cls.predictions.bias")
+        if bias is None:
+            bias = self.tensor("cls.predictions.decoder.bias")
+        rows = x.reshape(-1, x.shape[-1]) @ decoder.T
+        return rows.reshape(*x.shape[:-1], len(decoder)) + bias
+
 
 def mean_pool(hidden, ids):
     """Mean of the rows whose id is not 0: [n, T, H] -> [n, H]. All padding gives zeros."""
