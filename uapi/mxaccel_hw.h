@@ -447,6 +447,58 @@ enum mxaccel_counter {
 MXACCEL_ASSERT(MXACCEL_CTR_NR * 8 <= MXACCEL_PAGE, "counters fit a page");
 
 /*
+ * Resources that tokens wait for: name, track of a trace, description. In the
+ * order of the counters BUSY_* and STALL_*; new ones are appended.
+ */
+#define MXACCEL_RESOURCES(X) \
+	X(LARGE,	 large,		 "LARGE crossbars: groups of arrays, or banks") \
+	X(SMALL,	 small,		 "small crossbars, or the compute fabric") \
+	X(SOFTMAX,	 softmax,	 "softmax lanes") \
+	X(NORM,		 norm,		 "normalisation units") \
+	X(ACT,		 act,		 "activation function unit") \
+	X(REQUANT,	 requant,	 "requantisation units") \
+	X(BUS,		 bus,		 "bus between buffer and crossbars") \
+	X(WRITE,	 write,		 "writing of K and V into memristors") \
+	X(OFFCHIP,	 offchip,	 "link to the companion")
+
+enum mxaccel_resource {
+#define MXACCEL_X(name, track, text) MXACCEL_RES_##name,
+	MXACCEL_RESOURCES(MXACCEL_X)
+#undef MXACCEL_X
+	MXACCEL_RES_NR
+};
+
+/* Times of a schedule are in parts of a cycle. */
+#define MXACCEL_TICKS			256	/* of a cycle */
+#define MXACCEL_SPAN_ALL		0xffffffff	/* mxaccel_span.token: all tokens */
+
+/**
+ * struct mxaccel_span - a resource in use, part of the schedule of a job
+ * @start:	ticks from the start of the job
+ * @ticks:	length of the use
+ * @seq:	sequence of the job
+ * @token:	place of the token in its sequence, or MXACCEL_SPAN_ALL
+ * @op:		macro-op, counted from the entry's first
+ * @resource:	MXACCEL_RES_*
+ * @rsvd:	zero
+ * @unit:	which one of the resource; LARGE: of the sets of units that weights of
+ *		the entry share or do not share, the first that the op uses
+ */
+struct mxaccel_span {
+	__le64	start;
+	__le64	ticks;
+	__le32	seq;
+	__le32	token;
+	__le32	op;
+	__u8	resource;
+	__u8	rsvd;
+	__le16	unit;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_span, 32);
+MXACCEL_ASSERT_AT(struct mxaccel_span, op, 24);
+MXACCEL_ASSERT_AT(struct mxaccel_span, unit, 30);
+
+/*
  * Numbers of the chip that software may show: name, sysfs file in chip/,
  * description. Index in mxaccel_identify.value = place in this list; new
  * ones are appended.

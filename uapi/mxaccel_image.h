@@ -309,7 +309,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
  * QUANT	kind RESIDUAL: dst = src - quant(src) * s, k columns: what a product of
  *		src leaves out. A product of it with the same weights, accumulated,
  *		lets about 15 bits and the sign of src count.
- * FENCE	end of a layer: later ops wait until the pipeline has drained
+ * FENCE	end of a layer, a hint: what that costs depends on the chip's organisation
  */
 #define MXACCEL_OP_LOAD			1	/* ids arrive */
 #define MXACCEL_OP_EMBED		2	/* rows of a table */

@@ -231,6 +231,11 @@ struct mx_counters {
  *		INPUT_EMPTY, INPUT_LONG: index of the sequence (0 for @tokens too
  *		large); NON_FINITE: index of the macro-op
  * @counters:	out: what this job added to the device's counters
+ * @op_counters: if not NULL, out: the same by macro-op of the entry, and in a last
+ *		element what belongs to no op (transfers, static energy);
+ *		mx_chip_entry_ops() + 1 elements. They add up to @counters, CYCLES and
+ *		JOBS apart: ops run at the same time.
+ * @out_room:	mx_chip_job_schedule(): bytes that the host has room for
  */
 struct mx_job {
 	uint32_t model;
@@ -246,6 +251,8 @@ struct mx_job {
 	uint16_t field;
 	uint64_t result;
 	struct mx_counters counters;
+	struct mx_counters *op_counters;
+	uint64_t out_room;
 };
 
 /**
@@ -267,6 +274,39 @@ uint16_t mx_chip_job_sizes(struct mx_chip *chip, uint32_t model, uint32_t entry,
  * job->counters when it returns. Every id is checked before anything runs.
  */
 void mx_chip_job_run(struct mx_chip *chip, struct mx_job *job);
+
+/* Macro-ops of an entry; 0 if there is none such. The caller holds a reference to the model. */
+uint32_t mx_chip_entry_ops(struct mx_chip *chip, uint32_t model, uint32_t entry);
+
+/**
+ * mx_chip_job_schedule() - the schedule of a job, which is not run
+ *
+ * Takes the job as mx_chip_job_run() does, reads the ids (for the lengths) and
+ * writes an array of struct mxaccel_span, by ascending start: as many as fit
+ * job->out_room, from offset 0 in ascending order. Counts nothing.
+ * Return: job->status; job->result is the number of spans that there are.
+ */
+uint16_t mx_chip_job_schedule(struct mx_chip *chip, struct mx_job *job);
+
+/**
+ * mx_chip_estimate() - counters of a job that is not run
+ * @model:	MODEL section, of @model_bytes, aligned to 8 bytes
+ * @entry:	program entry
+ * @lengths:	of the @nr_seq sequences, each 1 to @tokens
+ * @tokens:	ids per sequence, padding included
+ * @counters:	out: what mx_chip_job_run() would count, which depends on the
+ *		lengths but not on the ids
+ * @arrays:	out: LARGE arrays that the model takes, for mx_chip_area(); K and V
+ *		of @tokens tokens included where they are rewritten. May be NULL.
+ *
+ * Return: SUCCESS, or what programming such a model or the job would return,
+ * with a sentence in @err.
+ */
+uint16_t mx_chip_estimate(const struct mx_chip_config *config,
+			  const void *model, uint64_t model_bytes, uint32_t entry,
+			  const uint32_t *lengths, uint32_t nr_seq, uint32_t tokens,
+			  struct mx_counters *counters, uint64_t *arrays,
+			  char *err, size_t err_bytes);
 
 /* Adds to a device-wide counter: traffic that only the host of the chip sees. */
 void mx_chip_count(struct mx_chip *chip, enum mxaccel_counter counter, uint64_t amount);
