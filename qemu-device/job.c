@@ -60,6 +60,22 @@ static void mx_job_stop(MxTask *task)
     atomic_store(&j->job.stop, task->stop_status);
 }
 
+/* A job that failed has nothing to wait for. */
+static int64_t mx_job_duration(const MxTask *task)
+{
+    const MxJob *j = container_of(task, MxJob, task);
+    uint32_t khz = task->s->config.clock_khz;
+    uint64_t cycles, ns;
+
+    if (!j->ran || task->status != MXACCEL_ST_SUCCESS) {
+        return 0;
+    }
+    cycles = j->job.counters.v[MXACCEL_CTR_CYCLES] +
+             j->job.counters.v[MXACCEL_CTR_LINK_CYCLES];
+    ns = muldiv64(cycles, 1000000, khz);
+    return ns + (muldiv64(ns, khz, 1000000) < cycles);  /* rounded up */
+}
+
 /* A failure that the chip did not count, as it never saw the job. */
 static void mx_job_count_failure(MxState *s, MxContext *ctx)
 {
@@ -85,8 +101,10 @@ static void mx_job_finish(MxTask *task)
         task->status = MXACCEL_ST_DMA_ERROR;
         task->field = MX_FIELD(job.out_handle);
         task->result = 0;
-        mx_job_count_failure(s, task->ctx);
-    } else if (!j->ran) {
+    }
+    /* What the chip has not counted as a failure: it had no part in it. */
+    if (task->status != MXACCEL_ST_SUCCESS &&
+        (!j->ran || j->job.status == MXACCEL_ST_SUCCESS)) {
         mx_job_count_failure(s, task->ctx);
     }
 }
@@ -113,6 +131,7 @@ static const MxTaskOps mx_job_ops = {
     .name = "job",
     .run = mx_job_run,
     .stop = mx_job_stop,
+    .duration = mx_job_duration,
     .finish = mx_job_finish,
     .release = mx_job_release,
 };

@@ -226,6 +226,7 @@ static MX_PROPERTY mx_properties[] = {
     DEFINE_PROP_UINT32("threads", MxState, threads, 0),
     DEFINE_PROP_UINT32("vectors", MxState, vectors, MX_NR_QUEUES),
     DEFINE_PROP_UINT64("seed", MxState, seed, 1),
+    DEFINE_PROP_BOOL("timing", MxState, timing, false),
     MX_PROPERTIES_END
 };
 
@@ -259,6 +260,8 @@ static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
         "MSI-X vectors");
     object_class_property_set_description(klass, "seed",
         "serial number, which is the seed of all randomness");
+    object_class_property_set_description(klass, "timing",
+        "jobs complete at their modelled time on the guest's clock");
 }
 
 static const TypeInfo mx_type = {

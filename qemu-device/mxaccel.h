@@ -139,6 +139,7 @@ typedef enum MxTaskState {
     MX_TASK_QUEUED,                 /* in a flow */
     MX_TASK_RUNNING,                /* a worker has it */
     MX_TASK_COPYING,                /* in MxState.writes */
+    MX_TASK_TIMED,                  /* in MxState.timed */
     MX_TASK_DONE,                   /* in MxState.done */
 } MxTaskState;
 
@@ -147,6 +148,8 @@ typedef struct MxTaskOps {
     const char *name;
     void (*run)(MxTask *task);      /* on a worker */
     void (*stop)(MxTask *task);     /* ask run() to end; NULL: cannot */
+    /* time on the chip in ns once it has run, 0: none; NULL: never any */
+    int64_t (*duration)(const MxTask *task);
     void (*finish)(MxTask *task);   /* under the big lock, not for orphans */
     void (*release)(MxTask *task);  /* under the big lock */
 } MxTaskOps;
@@ -168,8 +171,10 @@ struct MxTask {
     uint16_t status;
     uint16_t field;
     uint64_t result;
+    int64_t submitted;              /* on the guest's clock, ns */
+    int64_t duration;               /* MX_TASK_TIMED: on the chip, ns */
     QTAILQ_ENTRY(MxTask) link;      /* MxState.tasks */
-    QTAILQ_ENTRY(MxTask) run_link;  /* a flow, writes or done */
+    QTAILQ_ENTRY(MxTask) run_link;  /* a flow, writes, timed or done */
 };
 
 struct MxState {
@@ -186,6 +191,7 @@ struct MxState {
     uint32_t threads;
     uint32_t vectors;
     uint64_t seed;
+    bool timing;
 
     struct mx_chip_config config;
     struct mx_chip *chip;
@@ -215,6 +221,9 @@ struct MxState {
 
     MxTaskList tasks;               /* all but orphans */
     MxTaskList writes;              /* PROG_WRITEs that go on */
+    MxTaskList timed;               /* done, and wait for their modelled end */
+    QEMUTimer *timer;               /* of the first of them */
+    int64_t chip_free;              /* when the last job ended, ns */
     uint32_t nr_orphans;            /* on a worker since before a reset */
     uint64_t staged_bytes;
     QEMUBH *bh;
@@ -301,6 +310,17 @@ void mx_task_done(MxTask *task);
 bool mx_task_stop(MxTask *task, uint16_t status);
 void mx_tasks_stop(MxState *s, const MxQueue *queue, const MxContext *ctx);
 void mx_tasks_orphan(MxState *s);
+
+/* Answers a task's command, and the commands that waited for it to end. */
+void mx_task_finish(MxState *s, MxTask *task);
+
+/* timing.c: jobs take their modelled time */
+void mx_timing_init(MxState *s);
+void mx_timing_exit(MxState *s);
+/* Takes a task that its worker has ended, and true, if it has to wait. */
+bool mx_timing_hold(MxState *s, MxTask *task);
+/* Lets a task go before its time. */
+void mx_timing_drop(MxTask *task);
 
 /* store.c: chip file and non-volatile area */
 bool mx_chip_file_load(MxState *s, Error **errp);

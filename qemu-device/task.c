@@ -81,6 +81,7 @@ void mx_task_submit(MxState *s, MxTask *task, const MxTaskOps *ops,
     task->queue = cmd->queue;
     task->ctx = ctx;
     task->cid = cmd->cid;
+    task->submitted = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     task->queue->nr_tasks++;
     if (ctx) {
         ctx->nr_tasks++;
@@ -145,6 +146,8 @@ bool mx_task_stop(MxTask *task, uint16_t status)
         mx_task_unqueue(task);
     } else if (task->state == MX_TASK_COPYING) {
         QTAILQ_REMOVE(&s->writes, task, run_link);
+    } else if (task->state == MX_TASK_TIMED) {
+        mx_timing_drop(task);
     } else {
         stopped = task->state == MX_TASK_RUNNING && task->ops->stop;
         if (stopped && !task->stop_status) {
@@ -156,6 +159,7 @@ bool mx_task_stop(MxTask *task, uint16_t status)
     }
     qemu_mutex_unlock(&s->lock);
     task->status = status;
+    task->result = 0;
     mx_task_done(task);
 out:
     if (stopped) {
@@ -197,6 +201,8 @@ void mx_tasks_orphan(MxState *s)
             mx_task_unqueue(task);
         } else if (state == MX_TASK_COPYING) {
             QTAILQ_REMOVE(&s->writes, task, run_link);
+        } else if (state == MX_TASK_TIMED) {
+            mx_timing_drop(task);
         } else if (state == MX_TASK_DONE) {
             QTAILQ_REMOVE(&s->done, task, run_link);
         } else if (state == MX_TASK_RUNNING) {
@@ -226,8 +232,7 @@ void mx_tasks_orphan(MxState *s)
     }
 }
 
-/* Answers a task's command, and the commands that waited for it to end. */
-static void mx_task_finish(MxState *s, MxTask *task)
+void mx_task_finish(MxState *s, MxTask *task)
 {
     MxQueue *q = task->queue;
     MxContext *ctx = task->ctx;
@@ -278,7 +283,9 @@ static void mx_bottom_half(void *opaque)
     MxTask *task;
 
     while (left && (task = mx_task_take_done(s)) != NULL) {
-        mx_task_finish(s, task);
+        if (!mx_timing_hold(s, task)) {
+            mx_task_finish(s, task);
+        }
         left--;
     }
     all_done = left > 0;
@@ -298,6 +305,7 @@ void mx_tasks_init(MxState *s)
     QTAILQ_INIT(&s->tasks);
     QTAILQ_INIT(&s->writes);
     QTAILQ_INIT(&s->done);
+    mx_timing_init(s);
     qemu_mutex_init(&s->lock);
     s->bh = qemu_bh_new_guarded(mx_bottom_half, s,
                                 &DEVICE(s)->mem_reentrancy_guard);
@@ -336,6 +344,7 @@ void mx_tasks_exit(MxState *s)
     while ((task = mx_task_take_done(s)) != NULL) {
         mx_task_free(task);
     }
+    mx_timing_exit(s);
     qemu_bh_delete(s->bh);
     s->bh = NULL;
     qemu_mutex_destroy(&s->lock);

@@ -293,7 +293,12 @@ class Device:
 
     def program(self, ctx, image):
         """Programs a model (see model.py) for a context: its id."""
-        prog = self.admin(prog_begin(ctx, image.content, len(image.model), len(image.params)))
+        done = self.queues[0].run(prog_begin(ctx, image.content, len(image.model),
+                                             len(image.params)))
+        if done.status == hw.ST_RESIDENT:
+            return done.result
+        assert done.status == hw.ST_SUCCESS, (hw.STATUS_NAMES[done.status], done.field)
+        prog = done.result
         params_at = (len(image.model) + PAGE - 1) // PAGE * PAGE
         assert self.write_section(ctx, prog, 0, image.model).status == hw.ST_SUCCESS
         assert self.write_section(ctx, prog, params_at, image.params).status == hw.ST_SUCCESS

@@ -183,8 +183,8 @@ class Qemu:
             self.command(f"b64write {address + at:#x} {len(part):#x} "
                          f"{base64.b64encode(part).decode()}")
 
-    def clock_step(self, milliseconds):
-        self.command(f"clock_step {milliseconds * 1000000}")
+    def clock_step(self, milliseconds=0, nanoseconds=0):
+        self.command(f"clock_step {milliseconds * 1000000 + nanoseconds}")
 
     # -- PCI
 
