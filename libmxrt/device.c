@@ -167,9 +167,9 @@ int mxrt_open(const char *name, const struct mxrt_open_params *params, struct mx
 		return mxrt_fail(-EINVAL, "%s: unknown flags 0x%x", __func__, p.flags | p.rsvd);
 	if (name && !strncmp(name, "sim:", 4))
 		return mxrt_sim_open(name, &p, out);
-	if (p.threads || p.seed || p.isa)
+	if (p.threads || p.seed || p.isa || p.watch)
 		return mxrt_fail(-EINVAL,
-				 "threads, seed and isa are for \"sim:\" devices, not for %s",
+				 "threads, seed, isa and watch are for \"sim:\" devices, not for %s",
 				 name ? name : "/dev/" NODE_PREFIX "N");
 	if (!name)
 		return open_first(out);

@@ -114,6 +114,20 @@ struct mxrt_found {
 int mxrt_enumerate(struct mxrt_found *list, size_t *count);
 
 /**
+ * struct mxrt_watch - watch a chip model work
+ * @op:		called before (@done 0) and after (@done 1) each macro-op of a job
+ *		with its name, as "MATMUL" or "MATMUL_DYN QK", on the thread that
+ *		runs the job; jobs of a device run one at a time
+ * @opaque:	for @op
+ *
+ * The time between the two calls is the host's, not the modelled chip's.
+ */
+struct mxrt_watch {
+	void (*op)(void *opaque, const char *name, int done);
+	void *opaque;
+};
+
+/**
  * struct mxrt_open_params - options of mxrt_open()
  * @size:	sizeof(struct)
  * @flags:	zero
@@ -122,6 +136,7 @@ int mxrt_enumerate(struct mxrt_found *list, size_t *count);
  * @seed:	sim: only; the chip's serial number
  * @isa:	sim: only; instruction set, "auto" (also NULL), "portable",
  *		"avx2" or "avx512". The results do not depend on it.
+ * @watch:	sim: only; NULL, or what must stay as long as the device is open
  *
  * Options in the device name win over these.
  */
@@ -132,6 +147,7 @@ struct mxrt_open_params {
 	uint32_t rsvd;
 	uint64_t seed;
 	const char *isa;
+	const struct mxrt_watch *watch;
 };
 
 /**

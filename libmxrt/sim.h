@@ -39,6 +39,9 @@ void mxrt_sim_run(struct mxrt_device *dev, struct sim_io *io);
 int mxrt_sim_options(const char *name, const struct mxrt_open_params *params,
 		     struct mx_chip_config *config, struct mx_chip_params *chip);
 
+/* The op_step of a chip whose op_opaque is a struct mxrt_watch */
+void mxrt_sim_watch(void *opaque, const struct mxaccel_op *op, bool done);
+
 int mxrt_sim_queue_create(struct mxrt_device *dev, uint32_t depth, struct mxrt_queue **out);
 void mxrt_sim_queue_destroy(struct mxrt_queue *queue);
 int mxrt_sim_submit(struct mxrt_queue *queue, const struct mxrt_job *job, uint32_t in_bytes,

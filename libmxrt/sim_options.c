@@ -139,6 +139,10 @@ int mxrt_sim_options(const char *name, const struct mxrt_open_params *params,
 				 MAX_THREADS);
 	chip->threads = params->threads;
 	chip->seed = params->seed;
+	if (params->watch && params->watch->op) {
+		chip->op_step = mxrt_sim_watch;
+		chip->op_opaque = (void *)params->watch;
+	}
 	if (params->isa)
 		err = set_isa(name, params->isa, chip);
 	if (err)

@@ -4,12 +4,12 @@
  * libmxrt; see its --help.
  */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "mxrun.h"
@@ -31,6 +31,8 @@ struct session {
 	struct mxrt_model *model;
 	struct npy_writer writer;
 	uint64_t cycles;
+	struct profile profile;
+	struct mxrt_watch watch;
 };
 
 /* The half-written result, for the signals that end the program */
@@ -166,7 +168,10 @@ static void open_device(struct session *session)
 		.size = sizeof(params),
 		.threads = options->threads,
 		.isa = options->isa,
+		.watch = options->profile ? &session->watch : NULL,
 	};
+
+	session->watch = (struct mxrt_watch){ profile_op, &session->profile };
 
 	if (mxrt_open(options->device, &params, &session->dev))
 		die(EXIT_JOB, "%s", mxrt_last_error());
@@ -243,14 +248,6 @@ static size_t read_counters(struct session *session, struct mxrt_value *values)
 	return count < MAX_COUNTERS ? count : MAX_COUNTERS;
 }
 
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec * 1e-9;
-}
-
 static void create_output(struct session *session, const struct batch *batch)
 {
 	bool per_token = session->entry.output.nr_dims == 3;
@@ -298,6 +295,8 @@ static void run_all(struct session *session, const struct batch *batch, const si
 	size_t step = options->batch ? options->batch : BATCH_TOKENS / batch->cols;
 	double *seconds = allocate(options->repeat, sizeof(*seconds));
 	bool keep = options->nr_texts;	/* texts are few, and printed when all is done */
+	struct profile profile = { 0 };
+	double best = INFINITY;
 	size_t count = 0;
 	unsigned int i;
 	float *values;
@@ -314,8 +313,13 @@ static void run_all(struct session *session, const struct batch *batch, const si
 	for (i = 0; i < options->repeat; i++) {
 		double start = now();
 
+		memset(&session->profile, 0, sizeof(session->profile));
 		run(session, batch, step, values, keep, options->out && !i);
 		seconds[i] = now() - start;
+		if (seconds[i] <= best) {
+			best = seconds[i];
+			profile = session->profile;
+		}
 		if (!i)
 			read_counters(session, after);
 	}
@@ -327,6 +331,8 @@ static void run_all(struct session *session, const struct batch *batch, const si
 		print_all(session, batch, lengths, values);
 	if (options->counters)
 		print_counters(before, after, count);
+	if (options->profile)
+		print_profile(&profile, best);
 	if (options->repeat > 1 && !mxrt_query(session->dev, &device))
 		print_times(seconds, options->repeat, batch->rows, session->cycles,
 			    device.clock_khz);

@@ -31,6 +31,7 @@ struct options {
 	size_t batch;
 	unsigned int repeat;
 	bool counters;
+	bool profile;
 	bool info;
 };
 
@@ -66,5 +67,31 @@ void print_counters(const struct mxrt_value *before, const struct mxrt_value *af
 /* Times of several runs */
 void print_times(double *seconds, unsigned int count, size_t sequences, uint64_t cycles,
 		 uint32_t clock_khz);
+
+/* What --profile adds up; see mxrun_profile.c */
+#define MAX_KINDS	32
+
+/**
+ * struct profile - host time of each kind of macro-op
+ * @kind:	in the order of their first run
+ * @nr:		number of them
+ * @begin:	of the op under way
+ */
+struct profile {
+	struct {
+		const char *name;
+		unsigned long calls;
+		double seconds;
+	} kind[MAX_KINDS];
+	unsigned int nr;
+	double begin;
+};
+
+/* Seconds on a clock that runs evenly */
+double now(void);
+/* The op of a struct mxrt_watch; opaque is a struct profile. */
+void profile_op(void *opaque, const char *name, int done);
+/* @wall: seconds that all took */
+void print_profile(const struct profile *profile, double wall);
 
 #endif /* MXRUN_H */

@@ -3,7 +3,7 @@
 
 BINS += $(B)/bin/mxrun
 
-MXRUN_SRCS := tools/mxrun.c tools/mxrun_options.c tools/mxrun_print.c tools/npy.c
+MXRUN_SRCS := tools/mxrun.c tools/mxrun_options.c tools/mxrun_print.c tools/mxrun_profile.c tools/npy.c
 
 # The runtime's test once more, on a device. It is here because selftests/build.mk, which is
 # read before this and after libmxrt/build.mk, has a rule for all the SELFTESTS it finds.

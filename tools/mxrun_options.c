@@ -32,6 +32,8 @@ static const char help[] =
 "      --timeout MS    give a job up after it; default: the driver's, sim: never\n"
 "      --counters      print what the chip counted for this\n"
 "      --repeat N      run it N times and print the times\n"
+"      --profile       sim: print the time that each kind of macro-op took; with\n"
+"                      --repeat, of the best run\n"
 "      --info, --list  describe the image; needs no device\n"
 "      --version, --help\n"
 "\n"
@@ -45,6 +47,7 @@ enum {
 	OPT_TIMEOUT,
 	OPT_COUNTERS,
 	OPT_REPEAT,
+	OPT_PROFILE,
 	OPT_INFO,
 	OPT_VERSION,
 };
@@ -61,6 +64,7 @@ static const struct option long_options[] = {
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "counters", no_argument, NULL, OPT_COUNTERS },
 	{ "repeat", required_argument, NULL, OPT_REPEAT },
+	{ "profile", no_argument, NULL, OPT_PROFILE },
 	{ "info", no_argument, NULL, OPT_INFO },
 	{ "list", no_argument, NULL, OPT_INFO },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -126,6 +130,9 @@ static void take_option(struct options *options, int option)
 		break;
 	case OPT_REPEAT:
 		options->repeat = parse_number("repeat", optarg, 1000000);
+		break;
+	case OPT_PROFILE:
+		options->profile = true;
 		break;
 	case OPT_INFO:
 		options->info = true;

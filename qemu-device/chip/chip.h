@@ -77,6 +77,10 @@ bool mx_isa_available(enum mx_isa isa);
  *		is kept. Returns 0 or -errno. Called with no lock that the
  *		other mx_chip_*() calls of a job need.
  * @opaque:	for @persist
+ * @op_step:	called before and after each macro-op of a job, on the thread that
+ *		runs the job; NULL if nobody watches. It sees what the job has to
+ *		do, for profiles; it cannot change anything.
+ * @op_opaque:	for @op_step
  */
 struct mx_chip_params {
 	uint32_t threads;
@@ -85,6 +89,8 @@ struct mx_chip_params {
 	void *nv;
 	int (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 	void *opaque;
+	void (*op_step)(void *opaque, const struct mxaccel_op *op, bool done);
+	void *op_opaque;
 };
 
 struct mx_chip;

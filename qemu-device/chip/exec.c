@@ -259,7 +259,7 @@ static uint16_t store(struct mx_run *run, const struct mxaccel_op *op)
 	return write_out(run, &offset, staging, &staged);
 }
 
-static uint16_t run_op(struct mx_run *run, const struct mxaccel_op *op)
+static uint16_t dispatch(struct mx_run *run, const struct mxaccel_op *op)
 {
 	switch (op->opcode) {
 	case MXACCEL_OP_LOAD:
@@ -283,6 +283,19 @@ static uint16_t run_op(struct mx_run *run, const struct mxaccel_op *op)
 		return store(run, op);
 	}
 	return MXACCEL_ST_SUCCESS;	/* FENCE: time only */
+}
+
+static uint16_t run_op(struct mx_run *run, const struct mxaccel_op *op)
+{
+	const struct mx_chip_params *params = &run->chip->params;
+	uint16_t status;
+
+	if (params->op_step)
+		params->op_step(params->op_opaque, op, false);
+	status = dispatch(run, op);
+	if (params->op_step)
+		params->op_step(params->op_opaque, op, true);
+	return status;
 }
 
 static uint16_t run_chunk(struct mx_run *run)
