@@ -220,10 +220,18 @@ def chip_keys():
                      "all" if organisations == "ALL" else
                      ", ".join(who[one] for one in organisations.split(" | "))])
 
-    for macro, body in re.findall(r"^\t(KEY|KEY64|REAL|WORD|ENERGY|POWER|AREA)\((.*?)\),$", text,
-                                  re.M | re.S):
+    for macro, body in re.findall(
+            r"^\t(KEY|KEY64|REAL|WORD|ENERGY|POWER|AREA|ANALOG(?:_KEY|_WORD)?)\((.*?)\),$", text,
+            re.M | re.S):
         cells = [cell.strip().strip('"') for cell in body.split(", ")]
-        if macro == "WORD":
+        if macro == "ANALOG_WORD":
+            add("I | T", "analog", cells[0], words[cells[1]] + "; optional")
+        elif macro == "ANALOG_KEY":
+            add("I | T", "analog", cells[0],
+                f"{number(cells[2])} to {number(cells[3])}; optional")
+        elif macro == "ANALOG":
+            add("I | T", "analog", cells[0], f"0 to {cells[1]}, decimal; optional")
+        elif macro == "WORD":
             add(*cells[:3], words[cells[4]])
         elif macro in limits:
             section, low, high = limits[macro]

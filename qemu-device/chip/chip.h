@@ -49,6 +49,8 @@ uint64_t mx_chip_act_bytes(const struct mx_chip_config *config);
 uint64_t mx_chip_groups(const struct mx_chip_config *config);
 /* INT8 weights that one array holds: rows * cols * cell_bits / 8; 0 for synergy. */
 uint64_t mx_chip_array_weights(const struct mx_chip_config *config);
+/* Cells, or differential pairs of them, that hold an INT8 weight; not for synergy. */
+uint32_t mx_chip_slices(const struct mx_chip_config *config);
 /* Size of the non-volatile area that mx_chip_new() takes: directory and capacity. */
 uint64_t mx_chip_nv_bytes(const struct mx_chip_config *config);
 

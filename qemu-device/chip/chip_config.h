@@ -24,6 +24,48 @@ enum mx_attention_mode {
 	MX_ATTENTION_OFFCHIP,	/* Q, K and V travel to a companion chip */
 };
 
+enum mx_input_coding {
+	MX_TWOS_COMPLEMENT,	/* the last step is the sign: of weight -128 if it is one bit */
+	MX_SIGN_MAGNITUDE,	/* 7 bits of magnitude, driven with the sign */
+	MX_UNSIGNED,		/* 8 bits; signed activations enter as x + 128 */
+};
+
+enum mx_weight_mapping {
+	MX_DIFFERENTIAL,	/* sign and magnitude in a pair of cells, subtracted before the ADC */
+	MX_OFFSET,		/* w + 128; 128 * (sum of the inputs) is taken off digitally */
+};
+
+enum mx_adc_range {
+	MX_ADC_FIXED,		/* one step for all slices */
+	MX_ADC_CALIBRATED,	/* a step of its own for each slice */
+};
+
+enum mx_adc_tie {
+	MX_HALF_EVEN,
+	MX_HALF_UP,		/* towards plus infinity */
+};
+
+#define MX_MAX_SLICES 8
+
+/*
+ * What fidelity=analog computes with, see Documentation/analog.rst. A count is
+ * what a cell one level higher adds to its bitline for an input of one.
+ */
+struct mx_analog_keys {
+	enum mx_input_coding input;
+	enum mx_weight_mapping mapping;
+	uint32_t rows_active;		/* in one conversion; 0: all of an array */
+	enum mx_adc_range adc_range;
+	enum mx_adc_tie adc_tie;
+	uint32_t adc_step;		/* counts of a code; once parsed, 0 for calibrated */
+	uint32_t adc_steps[MX_MAX_SLICES]; /* of each slice, filled for fixed, too */
+	double program_sigma;		/* programming error in counts of the highest level */
+	double program_sigma_prop;	/* further, as a share of the cell's conductance */
+	double stuck_at_0;		/* share of the cells stuck at the lowest level */
+	double stuck_at_1;		/* share of the cells stuck at the highest level */
+	double on_off_ratio;		/* highest to lowest conductance; 0: infinite */
+};
+
 /* Picojoules per event. */
 struct mx_energy_keys {
 	double adc;		/* conversion */
@@ -153,6 +195,8 @@ struct mx_chip_config {
 
 	/* [link] */
 	uint32_t link_setup_cycles, link_bytes_per_10_cycles;
+
+	struct mx_analog_keys analog;	/* inplace, traditional */
 
 	/* [limits] */
 	uint32_t max_models, max_contexts, max_buffers, max_io_bytes, max_sg;

@@ -200,6 +200,13 @@ static int take_key(void *user, const char *section, const char *name, const cha
 	return !p->failed;
 }
 
+/* What a key has that may be missing, and is. The field is zero: a WORD has its first word. */
+static void take_default(struct parser *p, const struct mx_key *key)
+{
+	if (key->type == MX_KEY_U32)
+		*(uint32_t *)((char *)p->config + key->offset) = key->min;
+}
+
 static unsigned int line_of(const struct parser *p, const char *section, const char *name)
 {
 	size_t i;
@@ -267,6 +274,68 @@ static void check_arrays(struct parser *p)
 		     c->groups, c->area.tile_adc);
 }
 
+/* Where the range of the ADC, in codes and counts, contradicts what the array can deliver. */
+static void check_adc_steps(struct parser *p)
+{
+	struct mx_analog_keys *a = &p->config->analog;
+	uint32_t slices = mx_chip_slices(p->config), i;
+	uint64_t active = a->rows_active ? a->rows_active : p->config->large_rows;
+	uint64_t digit = p->config->dac_bits == 1 ? 1 : (1 << p->config->dac_bits) - 1;
+	uint64_t largest = active * digit * ((1u << p->config->cell_bits) - 1);
+	bool calibrated = a->adc_range == MX_ADC_CALIBRATED;
+	unsigned int line;
+	char name[16];
+
+	if (calibrated && line_of(p, "analog", "adc_step"))
+		fail(p, line_of(p, "analog", "adc_step"),
+		     "adc_step is for adc_range = fixed; calibrated has adc_step_0 to adc_step_%" PRIu32,
+		     slices - 1);
+	for (i = 0; i < MX_MAX_SLICES; i++) {
+		snprintf(name, sizeof(name), "adc_step_%" PRIu32, i);
+		line = line_of(p, "analog", name);
+		if (line && !calibrated)
+			fail(p, line, "%s is for adc_range = calibrated; fixed has adc_step", name);
+		else if (line && i >= slices)
+			fail(p, line, "%s: a weight has %" PRIu32 " slices of %" PRIu32 " bits",
+			     name, slices, p->config->cell_bits);
+		else if (calibrated && i < slices && !a->adc_steps[i])
+			fail(p, line ? line : line_of(p, "analog", "adc_range"),
+			     "adc_range = calibrated needs %s of at least 1", name);
+		if (!calibrated && i < slices)
+			a->adc_steps[i] = a->adc_step;
+		if (a->adc_steps[i] > largest)
+			fail(p, calibrated ? line : line_of(p, "analog", "adc_step"),
+			     "a step of %" PRIu32 " counts is more than the largest sum, %" PRIu64
+			     " counts", a->adc_steps[i], largest);
+	}
+	if (calibrated)
+		a->adc_step = 0;
+}
+
+static void check_analog(struct parser *p)
+{
+	const struct mx_chip_config *c = p->config;
+	const struct mx_analog_keys *a = &c->analog;
+
+	if (a->rows_active > c->large_rows || (a->rows_active && c->large_rows % a->rows_active))
+		fail(p, line_of(p, "analog", "rows_active"),
+		     "rows_active = %" PRIu32 ": must divide the %" PRIu32 " rows of an array, or be 0 for all",
+		     a->rows_active, c->large_rows);
+	if (c->large_adc_bits < 2 && a->mapping == MX_DIFFERENTIAL)
+		fail(p, line_of(p, "large", "adc_bits"),
+		     "adc_bits = %" PRIu32 ": a differential sum has a sign, which takes 2 bits at least",
+		     c->large_adc_bits);
+	if (a->on_off_ratio != 0 && a->on_off_ratio < 1.01)
+		fail(p, line_of(p, "analog", "on_off_ratio"),
+		     "on_off_ratio = %g: must be 1.01 at least, or 0 for infinite",
+		     a->on_off_ratio);
+	if (a->stuck_at_0 + a->stuck_at_1 > 1)
+		fail(p, line_of(p, "analog", "stuck_at_1"),
+		     "stuck_at_0 = %g and stuck_at_1 = %g are more than all cells together",
+		     a->stuck_at_0, a->stuck_at_1);
+	check_adc_steps(p);
+}
+
 /* What no single key shows. */
 static void check_geometry(struct parser *p)
 {
@@ -281,6 +350,8 @@ static void check_geometry(struct parser *p)
 		check_banks(p);
 	else
 		check_arrays(p);
+	if (!p->failed && c->kind != MX_SYNERGY)
+		check_analog(p);
 	if (p->failed)
 		return;
 	capacity = model_cells_bytes(c);
@@ -326,10 +397,15 @@ int mx_chip_config_parse(struct mx_chip_config *config, const char *name,
 	} else if (rc < 0) {
 		fail(&p, 0, "out of memory");
 	}
-	for (i = 0; i < mx_nr_keys; i++)
-		if (!p.seen[i] && mx_keys[i].organisations & MX_OF(parsed.kind))
+	for (i = 0; i < mx_nr_keys; i++) {
+		if (p.seen[i] || !(mx_keys[i].organisations & MX_OF(parsed.kind)))
+			continue;
+		if (mx_keys[i].optional)
+			take_default(&p, &mx_keys[i]);
+		else
 			fail(&p, 0, "key %s is missing from section [%s]", mx_keys[i].name,
 			     mx_keys[i].section);
+	}
 	complete(&parsed);
 	if (!p.failed)
 		check_geometry(&p);
@@ -351,6 +427,14 @@ uint64_t mx_chip_groups(const struct mx_chip_config *config)
 uint64_t mx_chip_array_weights(const struct mx_chip_config *config)
 {
 	return (uint64_t)config->large_rows * config->large_cols * config->cell_bits / 8;
+}
+
+uint32_t mx_chip_slices(const struct mx_chip_config *config)
+{
+	/* A pair of cells has the sign by itself. */
+	uint32_t bits = config->analog.mapping == MX_DIFFERENTIAL ? 7 : 8;
+
+	return (bits + config->cell_bits - 1) / config->cell_bits;
 }
 
 uint64_t mx_chip_capacity(const struct mx_chip_config *config)

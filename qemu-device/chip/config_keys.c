@@ -11,13 +11,21 @@
 
 #define AT(field)	offsetof(struct mx_chip_config, field)
 #define KEY(orgs, section, name, field, min, max) \
-	{ orgs, section, name, AT(field), MX_KEY_U32, min, max, NULL }
+	{ orgs, section, name, AT(field), MX_KEY_U32, min, max, NULL, false }
 #define KEY64(orgs, section, name, field, min, max) \
-	{ orgs, section, name, AT(field), MX_KEY_U64, min, max, NULL }
+	{ orgs, section, name, AT(field), MX_KEY_U64, min, max, NULL, false }
 #define REAL(orgs, section, name, field, min, max) \
-	{ orgs, section, name, AT(field), MX_KEY_REAL, min, max, NULL }
+	{ orgs, section, name, AT(field), MX_KEY_REAL, min, max, NULL, false }
 #define WORD(orgs, section, name, field, words) \
-	{ orgs, section, name, AT(field), MX_KEY_WORD, 0, 0, words }
+	{ orgs, section, name, AT(field), MX_KEY_WORD, 0, 0, words, false }
+
+/* Of [analog], which all organisations have whose cells compute. */
+#define ANALOG(name, max) \
+	{ I | T, "analog", #name, AT(analog.name), MX_KEY_REAL, 0, max, NULL, true }
+#define ANALOG_KEY(name, field, min, max) \
+	{ I | T, "analog", name, AT(analog.field), MX_KEY_U32, min, max, NULL, true }
+#define ANALOG_WORD(name, words) \
+	{ I | T, "analog", #name, AT(analog.name), MX_KEY_WORD, 0, 0, words, true }
 
 #define ENERGY(orgs, name)	REAL(orgs, "energy", #name, energy.name, 0, 1000000)
 #define POWER(orgs, name, max)	REAL(orgs, "power", #name, power.name, 0, max)
@@ -26,6 +34,11 @@
 static const char *const organisations[] = { "synergy", "inplace", "traditional", NULL };
 static const char *const fabrics[] = { "digital", "crossbar", NULL };
 static const char *const attentions[] = { "rewrite", "offchip", NULL };
+
+static const char *const inputs[] = { "twos_complement", "sign_magnitude", "unsigned", NULL };
+static const char *const mappings[] = { "differential", "offset", NULL };
+static const char *const ranges[] = { "fixed", "calibrated", NULL };
+static const char *const ties[] = { "half_even", "half_up", NULL };
 
 const struct mx_key mx_keys[] = {
 	WORD(ALL, "chip", "organisation", kind, organisations),
@@ -156,6 +169,26 @@ const struct mx_key mx_keys[] = {
 	AREA(T, offchip_link),
 	AREA(S | I, control),
 	AREA(I, host_io),
+
+	ANALOG_WORD(input, inputs),
+	ANALOG_WORD(mapping, mappings),
+	ANALOG_KEY("rows_active", rows_active, 0, 4096),
+	ANALOG_WORD(adc_range, ranges),
+	ANALOG_WORD(adc_tie, ties),
+	ANALOG_KEY("adc_step", adc_step, 1, 1 << 20),
+	ANALOG_KEY("adc_step_0", adc_steps[0], 0, 1 << 20),
+	ANALOG_KEY("adc_step_1", adc_steps[1], 0, 1 << 20),
+	ANALOG_KEY("adc_step_2", adc_steps[2], 0, 1 << 20),
+	ANALOG_KEY("adc_step_3", adc_steps[3], 0, 1 << 20),
+	ANALOG_KEY("adc_step_4", adc_steps[4], 0, 1 << 20),
+	ANALOG_KEY("adc_step_5", adc_steps[5], 0, 1 << 20),
+	ANALOG_KEY("adc_step_6", adc_steps[6], 0, 1 << 20),
+	ANALOG_KEY("adc_step_7", adc_steps[7], 0, 1 << 20),
+	ANALOG(program_sigma, 1),
+	ANALOG(program_sigma_prop, 1),
+	ANALOG(stuck_at_0, 1),
+	ANALOG(stuck_at_1, 1),
+	ANALOG(on_off_ratio, 1000000000),
 
 	KEY(ALL, "limits", "models", max_models, 1, MX_NV_MAX_MODELS),
 	KEY(ALL, "limits", "contexts", max_contexts, 1, 65536),

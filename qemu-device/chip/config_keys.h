@@ -3,6 +3,7 @@
 #ifndef MX_CHIP_CONFIG_KEYS_H
 #define MX_CHIP_CONFIG_KEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "chip_config.h"
@@ -28,6 +29,7 @@ enum mx_key_type {
  * @min:	smallest value
  * @max:	largest value
  * @words:	WORD: the choices, ended by NULL
+ * @optional:	may be missing, and then has the value @min or the first word
  *
  * The limits keep every product of them that the model forms within 64 bits.
  */
@@ -40,6 +42,7 @@ struct mx_key {
 	uint64_t min;
 	uint64_t max;
 	const char *const *words;
+	bool optional;
 };
 
 extern const struct mx_key mx_keys[];
