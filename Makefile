@@ -28,7 +28,7 @@ UNIT_TESTS :=
 SELFTESTS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup qemu kernels modules host model parts demo check lint clean
+.PHONY: help setup qemu kernels modules host model bert-large parts demo check lint clean
 .DELETE_ON_ERROR:
 
 include $(sort $(wildcard */build.mk */*/build.mk))
@@ -43,6 +43,7 @@ help:
 	@echo 'make modules    mxaccel.ko for each of them'
 	@echo 'make host       libraries, tools, samples and test programs'
 	@echo 'make model      fetch the model of the demo'
+	@echo 'make bert-large a checkpoint of exactly its shape, mapped: build/bert-large.mxw'
 	@echo 'make lint       checkpatch and sparse'
 	@echo 'make clean      remove build/ (the cache stays: see scripts/lib.sh)'
 	@echo './mxvm --help   how to run a command in the VM'
@@ -68,6 +69,11 @@ host: $(LIBS) $(BINS) $(UNIT_TESTS) $(SELFTESTS)
 
 model:
 	@scripts/setup model
+
+bert-large: $(B)/bin/mxmap
+	@scripts/make-checkpoint bert-large-uncased
+	$(B)/bin/mxmap $(B)/bert-large-uncased -o $(B)/bert-large.mxw --chip $(CHIP) \
+		--name bert-large-uncased
 
 # In this order also with -j: build.mk files ask pkg-config for what setup installs.
 parts:

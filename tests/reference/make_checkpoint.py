@@ -37,6 +37,9 @@ POSITION_IDS = "bert.embeddings.position_ids"
 SPREAD = {"weight": 0.04, "bias": 0.02, "gamma": 0.1}
 OUTLIERS = 3            # channels of the hidden states
 OUTLYING = np.float32(8)   # times the others
+# What layers add to the hidden states is narrower than these: else, with random weights, all
+# tokens would be alike after a few layers.
+BRANCH = np.float32(0.1)
 
 
 def published_layout(config):
@@ -59,8 +62,8 @@ def draw(name, shape, kind, seed, outliers):
     tensor *= np.float32(SPREAD[kind])
     if kind == "gamma":
         tensor += np.float32(1)
-    # What the layers add to the hidden states
     if name.endswith("output.dense.weight"):
+        tensor *= BRANCH
         tensor[outliers] *= OUTLYING
     return tensor
 
