@@ -22,7 +22,11 @@ int mxrt_load_refused(const struct mxrt_device *dev, const struct mxrt_image *im
 				 image->name);
 	case MXACCEL_ST_NO_SPACE:
 		return mxrt_fail(err,
-				 "%s has no room in one piece for model image %s of %llu bytes: delete a resident model",
+				 "%s has no room for model image %s of %llu bytes: delete a resident model",
+				 dev->name, image->name, bytes);
+	case MXACCEL_ST_WORN_OUT:
+		return mxrt_fail(err,
+				 "%s has too few working cells left for model image %s of %llu bytes: delete a resident model; its health counters tell how far the cells are worn",
 				 dev->name, image->name, bytes);
 	case MXACCEL_ST_NO_SLOT:
 		return mxrt_fail(err,

@@ -197,7 +197,7 @@ void mxrt_close(struct mxrt_device *dev);
  * @isa:	sim: instruction set in use, else ""
  * @serial:	serial number
  * @capacity_bytes: storage for models
- * @free_bytes:	largest free piece of it
+ * @free_bytes:	free part of it
  * @clock_khz:	clock, to turn cycles into time
  * @nr_models:	resident models
  * @max_models:	models that can be resident

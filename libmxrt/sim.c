@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "sim.h"
@@ -22,7 +21,6 @@ static void sim_close(struct mxrt_device *dev)
 	struct sim_device *sim = to_sim(dev);
 
 	mx_chip_free(sim->chip);
-	munmap(sim->nv, sim->nv_bytes);
 	free(sim);
 }
 
@@ -263,19 +261,10 @@ int mxrt_sim_open(const char *name, const struct mxrt_open_params *params,
 	err = mxrt_sim_options(name, params, &sim->config, &chip_params);
 	if (err)
 		goto free_sim;
-	sim->nv_bytes = mx_chip_nv_bytes(&sim->config);
-	sim->nv = mmap(NULL, sim->nv_bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (sim->nv == MAP_FAILED) {
-		err = mxrt_fail(-errno, "%s: no memory for %llu bytes of cells: %s", name,
-				(unsigned long long)sim->nv_bytes, strerrordesc_np(errno));
-		goto free_sim;
-	}
-	chip_params.nv = sim->nv;
 	sim->chip = mx_chip_new(&sim->config, &chip_params, text, sizeof(text));
 	if (!sim->chip) {
 		err = mxrt_fail(-EINVAL, "%s: the chip does not start: %s", name, text);
-		goto unmap;
+		goto free_sim;
 	}
 	err = mxrt_device_init(&sim->base, &sim_backend, name);
 	if (err)
@@ -287,8 +276,6 @@ int mxrt_sim_open(const char *name, const struct mxrt_open_params *params,
 
 free_chip:
 	mx_chip_free(sim->chip);
-unmap:
-	munmap(sim->nv, sim->nv_bytes);
 free_sim:
 	free(sim);
 	return err;

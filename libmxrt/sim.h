@@ -14,8 +14,6 @@ struct sim_device {
 	struct mxrt_device base;
 	struct mx_chip *chip;
 	struct mx_chip_config config;
-	void *nv;
-	uint64_t nv_bytes;
 };
 
 /**

@@ -116,8 +116,8 @@ static bool mx_power_on(MxState *s, Error **errp)
         return false;
     }
     params.isa = isa;
-    params.nv = s->nv;
     if (s->store_file) {
+        params.nv_fd = s->store_fd;
         params.persist = mx_store_persist;
         params.opaque = s;
     }

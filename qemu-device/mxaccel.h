@@ -195,7 +195,6 @@ struct MxState {
 
     struct mx_chip_config config;
     struct mx_chip *chip;
-    void *nv;
     uint64_t nv_bytes;
     int store_fd;
     Error *migration_blocker;

@@ -5,7 +5,6 @@
  */
 #include "mxaccel.h"
 #include <sys/file.h>
-#include <sys/mman.h>
 #include "qemu/cutils.h"
 #include "qemu/datadir.h"
 
@@ -98,8 +97,9 @@ static bool mx_store_lock(MxState *s, Error **errp)
 }
 
 /*
- * Gives the store all its blocks, as cells are written through a mapping: where
- * the file system has no room for one of them, that ends QEMU with SIGBUS.
+ * Gives the store all its blocks: programming never meets a full file system,
+ * and the directory, which is written through a mapping, would end QEMU with
+ * SIGBUS there.
  */
 static bool mx_store_reserve(MxState *s, Error **errp)
 {
@@ -149,8 +149,8 @@ static bool mx_store_open_file(MxState *s, Error **errp)
     }
     if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != s->nv_bytes) {
         error_setg(errp, "store '%s' has %" PRIu64 " bytes, but chip '%s' "
-                   "needs a file of %" PRIu64 ": it is truncated or belongs "
-                   "to another chip", s->store_file, (uint64_t)st.st_size,
+                   "needs a file of %" PRIu64 ": it is truncated, or belongs "
+                   "to another chip or version", s->store_file, (uint64_t)st.st_size,
                    s->config.name, s->nv_bytes);
         return false;
     }
@@ -160,45 +160,26 @@ static bool mx_store_open_file(MxState *s, Error **errp)
 
 bool mx_store_open(MxState *s, Error **errp)
 {
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-
     s->nv_bytes = mx_chip_nv_bytes(&s->config);
-    if (s->store_file) {
-        if (!mx_store_open_file(s, errp)) {
-            return false;
-        }
-        flags = MAP_SHARED;
-    }
-    s->nv = mmap(NULL, s->nv_bytes, PROT_READ | PROT_WRITE, flags, s->store_fd,
-                 0);
-    if (s->nv == MAP_FAILED) {
-        s->nv = NULL;
-        error_setg_errno(errp, errno, "cannot map the %" PRIu64 " bytes of %s",
-                         s->nv_bytes,
-                         s->store_file ? s->store_file : "the chip's cells");
-        return false;
-    }
-    return true;
+    return !s->store_file || mx_store_open_file(s, errp);
 }
 
 void mx_store_close(MxState *s)
 {
-    if (s->nv) {
-        munmap(s->nv, s->nv_bytes);
-        s->nv = NULL;
-    }
     if (s->store_fd >= 0) {
         close(s->store_fd);
         s->store_fd = -1;
     }
 }
 
-/* Called by the chip, on any thread. */
+/*
+ * Called by the chip, on any thread. The whole file, as there is no portable
+ * way to make a part of it durable with what the file system needs to find it;
+ * what is clean costs nothing.
+ */
 int mx_store_persist(void *opaque, uint64_t offset, uint64_t bytes)
 {
     MxState *s = opaque;
-    uint64_t start = QEMU_ALIGN_DOWN(offset, qemu_real_host_page_size());
-    uint8_t *nv = s->nv;
 
-    return msync(nv + start, offset + bytes - start, MS_SYNC) < 0 ? -errno : 0;
+    return qemu_fdatasync(s->store_fd) < 0 ? -errno : 0;
 }

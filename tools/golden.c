@@ -116,7 +116,7 @@ static bool result_too_large(const struct mx_chip_config *config,
 bool target_fits(const struct mx_chip_config *config, const struct mxaccel_model *model,
 		 uint64_t model_bytes, char *why, size_t room)
 {
-	uint64_t need = page_up(model_bytes) + page_up(model->params_bytes);
+	uint64_t need = mx_chip_footprint(model_bytes, model->params_bytes);
 	uint64_t has = mx_chip_capacity(config);
 	uint32_t tokens;
 
@@ -244,7 +244,6 @@ int golden_make(const struct mx_chip_config *config, const uint8_t content[32],
 		struct mxaccel_golden **out, size_t *bytes)
 {
 	uint32_t tokens = model->max_tokens < GOLDEN_TOKENS ? model->max_tokens : GOLDEN_TOKENS;
-	uint64_t nv_bytes = mx_chip_nv_bytes(config);
 	struct mx_chip_params host = { .isa = MX_ISA_AUTO };
 	struct mxaccel_golden *golden;
 	struct mx_chip *chip;
@@ -254,13 +253,8 @@ int golden_make(const struct mx_chip_config *config, const uint8_t content[32],
 
 	*bytes = sizeof(*golden) + GOLDEN_SEQUENCES * tokens * sizeof(uint32_t);
 	golden = calloc(1, *bytes);
-	/* Only what the model takes becomes real memory. */
-	host.nv = mmap(NULL, nv_bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (!golden || host.nv == MAP_FAILED) {
-		free(golden);
+	if (!golden)
 		return mxmap_no_memory();
-	}
 	golden->nr_seq = GOLDEN_SEQUENCES;
 	golden->tokens = tokens;
 	fill_ids(golden, model->vocab);
@@ -273,7 +267,6 @@ int golden_make(const struct mx_chip_config *config, const uint8_t content[32],
 	}
 	if (chip)
 		mx_chip_free(chip);
-	munmap(host.nv, nv_bytes);
 	if (ret)
 		free(golden);
 	else

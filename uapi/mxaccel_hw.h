@@ -349,7 +349,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_sg, 16);
 	X(INPUT_LONG,	 25, E2BIG,	"more tokens than the model takes") \
 	X(NON_FINITE,	 26, ERANGE,	"computation produced an infinity or not-a-number") \
 	X(NO_MEMORY,	 27, ENOMEM,	"simulator is out of host memory") \
-	X(STORE_ERROR,	 28, EIO,	"writing the non-volatile store failed")
+	X(STORE_ERROR,	 28, EIO,	"writing the non-volatile store failed") \
+	X(WORN_OUT,	 29, ENOSPC,	"too few working cells left for the model")
 
 enum mxaccel_status {
 #define MXACCEL_X(name, value, err, text) MXACCEL_ST_##name = value,

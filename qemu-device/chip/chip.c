@@ -14,11 +14,6 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 {
 	struct mx_chip *chip;
 
-	if ((uintptr_t)params->nv % MXACCEL_PAGE || !params->nv) {
-		snprintf(err, err_bytes, "the non-volatile area must be aligned to %d bytes",
-			 MXACCEL_PAGE);
-		return NULL;
-	}
 	if (!mx_isa_available(params->isa)) {
 		snprintf(err, err_bytes, "this host cannot run the %s kernels",
 			 mx_isa_name(params->isa));
@@ -70,12 +65,18 @@ uint32_t mx_chip_dropped_models(const struct mx_chip *chip)
 	return chip->directory->dropped;
 }
 
+void mx_chip_health(struct mx_chip *chip, struct mx_health *health)
+{
+	pthread_mutex_lock(&chip->directory->lock);
+	mx_chunks_health(&chip->directory->chunks, health);
+	pthread_mutex_unlock(&chip->directory->lock);
+}
+
 void mx_chip_identify(struct mx_chip *chip, struct mxaccel_identify *page)
 {
 	const struct mx_chip_config *config = &chip->config;
 	struct mx_directory *dir = chip->directory;
 	double area[MX_AREA_NR];
-	uint64_t largest;
 	uint32_t i;
 
 	memset(page, 0, sizeof(*page));
@@ -83,11 +84,10 @@ void mx_chip_identify(struct mx_chip *chip, struct mxaccel_identify *page)
 	memcpy(page->organisation, config->organisation, sizeof(page->organisation));
 	page->serial = chip->params.seed;
 	pthread_mutex_lock(&dir->lock);
-	mx_directory_find_room(dir, 0, &largest);
+	page->free_bytes = (uint64_t)mx_chunks_room(&dir->chunks) * MXACCEL_CHUNK;
 	for (i = 0; i < dir->nr_slots; i++)
 		page->nr_models += dir->slot[i].state == MX_SLOT_VALID;
 	pthread_mutex_unlock(&dir->lock);
-	page->free_bytes = largest;
 
 	page->nr_values = MXACCEL_CHIP_NR;
 	page->value[MXACCEL_CHIP_CAPACITY_BYTES] = mx_chip_capacity(config);

@@ -51,7 +51,9 @@ uint64_t mx_chip_groups(const struct mx_chip_config *config);
 uint64_t mx_chip_array_weights(const struct mx_chip_config *config);
 /* Cells, or differential pairs of them, that hold an INT8 weight; not for synergy. */
 uint32_t mx_chip_slices(const struct mx_chip_config *config);
-/* Size of the non-volatile area that mx_chip_new() takes: directory and capacity. */
+/* Storage that a model takes: whole chunks for each of its two sections. */
+uint64_t mx_chip_footprint(uint64_t model_bytes, uint64_t params_bytes);
+/* Size of the non-volatile area that mx_chip_new() takes: directory, wear, storage. */
 uint64_t mx_chip_nv_bytes(const struct mx_chip_config *config);
 
 /* ------------------------------------------------------------- the chip */
@@ -73,11 +75,12 @@ bool mx_isa_available(enum mx_isa isa);
  * @threads:	worker threads for jobs, 1 .. 64; 0: one per online CPU
  * @isa:	instruction set of the kernels; the bits do not depend on it
  * @seed:	serial number of the chip
- * @nv:		non-volatile area of mx_chip_nv_bytes(), page-aligned, owned by
- *		the caller, all zero for a new chip
- * @persist:	makes a range of @nv durable before it returns; NULL if nothing
- *		is kept. Returns 0 or -errno. Called with no lock that the
- *		other mx_chip_*() calls of a job need.
+ * @nv_fd:	file of mx_chip_nv_bytes() that is the non-volatile area, all zero for
+ *		a new chip; stays the caller's. Only looked at if there is @persist
+ * @persist:	makes a range of the area durable before it returns; NULL if nothing
+ *		is kept: the chip then has memory of its own for it. Returns 0 or
+ *		-errno. Called with no lock that the other mx_chip_*() calls of a
+ *		job need.
  * @opaque:	for @persist
  * @op_step:	called before and after each macro-op of a job, on the thread that
  *		runs the job; NULL if nobody watches. It sees what the job has to
@@ -88,7 +91,7 @@ struct mx_chip_params {
 	uint32_t threads;
 	enum mx_isa isa;
 	uint64_t seed;
-	void *nv;
+	int nv_fd;
 	int (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 	void *opaque;
 	void (*op_step)(void *opaque, const struct mxaccel_op *op, bool done);
@@ -123,11 +126,14 @@ uint32_t mx_chip_dropped_models(const struct mx_chip *chip);
 /* All of these may be called from any thread. */
 
 /**
- * mx_chip_prog_begin() - reserve room for a model
+ * mx_chip_prog_begin() - start to program a model
  * @prog:	SUCCESS: programming handle. RESIDENT: id of the resident model,
  *		which is not deleted until mx_chip_model_put().
  *
- * Return: SUCCESS, RESIDENT, NO_SPACE, NO_SLOT, TOO_LARGE, BAD_FIELD.
+ * Takes a slot of the directory, but no room yet: how much the model needs is
+ * known when prog_reuse() has told what is there already. Return: SUCCESS,
+ * RESIDENT, NO_SLOT, TOO_LARGE (for the chip, were it empty), BAD_FIELD,
+ * NO_MEMORY.
  */
 uint16_t mx_chip_prog_begin(struct mx_chip *chip, const uint8_t content[32],
 			    uint64_t model_bytes, uint64_t params_bytes, uint32_t *prog);
@@ -155,9 +161,13 @@ uint16_t mx_chip_prog_reuse(struct mx_chip *chip, uint32_t prog, uint64_t first,
  * mx_chip_prog_write() - program part of a model
  * @offset:	into MODEL followed, at the next MXACCEL_PAGE boundary, by PARAMS
  *
- * Counts the cells written and the bytes read from the host. Two writes of one
- * programming may run at once if their ranges differ. Nothing is durable before
- * COMMIT. Return: SUCCESS, BAD_PROG, BAD_RANGE.
+ * The first write reserves room for all chunks that were not taken over, so
+ * that a model that does not fit wears no cell. Counts cells, retries, faults
+ * and the bytes read from the host. Two writes of one programming may run at
+ * once if their ranges differ. Nothing is durable before COMMIT. After any
+ * error the programming can go on; what was written of the range is undefined.
+ * Return: SUCCESS, BAD_PROG, BAD_RANGE (also: of a chunk taken over), NO_SPACE,
+ * WORN_OUT (there would be room if all cells still worked), STORE_ERROR.
  */
 uint16_t mx_chip_prog_write(struct mx_chip *chip, uint32_t prog, uint64_t offset,
 			    const void *data, uint64_t bytes);

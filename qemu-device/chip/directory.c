@@ -7,60 +7,10 @@
 
 #include "digest.h"
 #include "directory.h"
-#include "pool.h"
-
-static uint64_t page_up(uint64_t bytes)
-{
-	return (bytes + MXACCEL_PAGE - 1) / MXACCEL_PAGE * MXACCEL_PAGE;
-}
-
-uint64_t mx_extent_params(uint64_t model_bytes)
-{
-	return page_up(model_bytes);
-}
-
-uint64_t mx_extent_bytes(uint64_t model_bytes, uint64_t params_bytes)
-{
-	if (model_bytes > UINT64_MAX / 4 || params_bytes > UINT64_MAX / 4)
-		return UINT64_MAX;
-	return page_up(model_bytes) + page_up(params_bytes);
-}
 
 uint32_t mx_directory_id(const struct mx_directory *dir, const struct mx_slot *slot)
 {
 	return slot - dir->slot;
-}
-
-static int by_offset(const void *a, const void *b)
-{
-	const struct mx_slot *const *x = a, *const *y = b;
-
-	return (*x)->offset < (*y)->offset ? -1 : (*x)->offset > (*y)->offset;
-}
-
-uint64_t mx_directory_find_room(struct mx_directory *dir, uint64_t bytes, uint64_t *largest)
-{
-	const struct mx_slot *used[MX_NV_MAX_MODELS];
-	uint64_t at = 0, found = UINT64_MAX, most = 0;
-	uint32_t i, n = 0;
-
-	for (i = 0; i < dir->nr_slots; i++)
-		if (dir->slot[i].state != MX_SLOT_FREE)
-			used[n++] = &dir->slot[i];
-	qsort(used, n, sizeof(used[0]), by_offset);
-	for (i = 0; i <= n; i++) {
-		uint64_t end = i < n ? used[i]->offset : dir->capacity;
-
-		if (found == UINT64_MAX && end - at >= bytes)
-			found = at;
-		if (end - at > most)
-			most = end - at;
-		if (i < n)
-			at = used[i]->offset + used[i]->bytes;
-	}
-	if (largest)
-		*largest = most;
-	return found;
 }
 
 struct mx_slot *mx_directory_lookup(struct mx_directory *dir, const uint8_t content[32])
@@ -74,10 +24,26 @@ struct mx_slot *mx_directory_lookup(struct mx_directory *dir, const uint8_t cont
 	return NULL;
 }
 
+static uint32_t map_crc(const struct mx_slot *slot)
+{
+	return mx_crc32c(slot->map, slot->nr_chunks * sizeof(slot->map[0]));
+}
+
+static int persist_map(struct mx_directory *dir, const struct mx_slot *slot)
+{
+	uint32_t id = mx_directory_id(dir, slot);
+
+	memcpy(mx_nv_map(&dir->nv, id), slot->map, slot->nr_chunks * sizeof(slot->map[0]));
+	return mx_nv_persist_map(&dir->nv, id);
+}
+
 int mx_directory_commit(struct mx_directory *dir, const struct mx_slot *added)
 {
+	int rc = added ? persist_map(dir, added) : 0;
 	uint32_t i;
 
+	if (rc)
+		return rc;
 	memset(dir->records, 0, dir->nr_slots * sizeof(dir->records[0]));
 	pthread_mutex_lock(&dir->lock);
 	for (i = 0; i < dir->nr_slots; i++) {
@@ -86,8 +52,8 @@ int mx_directory_commit(struct mx_directory *dir, const struct mx_slot *added)
 		if (slot->state != MX_SLOT_VALID && slot != added)
 			continue;
 		dir->records[i].flags = MX_NV_USED;
+		dir->records[i].map_crc32c = map_crc(slot);
 		memcpy(dir->records[i].content, slot->content, 32);
-		dir->records[i].offset = slot->offset;
 		dir->records[i].model_bytes = slot->model_bytes;
 		dir->records[i].params_bytes = slot->params_bytes;
 	}
@@ -95,49 +61,49 @@ int mx_directory_commit(struct mx_directory *dir, const struct mx_slot *added)
 	return mx_nv_commit(&dir->nv, dir->records);
 }
 
-uint16_t mx_directory_verify(struct mx_chip *chip, struct mx_directory *dir,
-			     const struct mx_slot *slot, struct mx_model *model)
+/*
+ * Takes a record and its map from the store into a slot, if they make sense
+ * beside the slots taken over so far. SUCCESS, BAD_IMAGE, TOO_LARGE, NO_MEMORY.
+ */
+static uint16_t read_record(struct mx_directory *dir, struct mx_slot *slot,
+			    const struct mx_nv_record *record)
 {
-	const uint8_t *section = dir->nv.storage + slot->offset;
-	const uint8_t *params = section + mx_extent_params(slot->model_bytes);
-	uint8_t model_digest[32], params_digest[32], content[32];
-	char err[160];
-	int rc;
-
-	rc = mx_digest_section(section, slot->model_bytes, mx_pool_for, chip->pool, model_digest);
-	if (!rc)
-		rc = mx_digest_section(params, slot->params_bytes, mx_pool_for, chip->pool,
-				       params_digest);
-	if (!rc)
-		rc = mx_digest_content(model_digest, params_digest, content);
-	if (rc)
-		return MXACCEL_ST_NO_MEMORY;
-	if (memcmp(content, slot->content, sizeof(content)))
-		return MXACCEL_ST_BAD_HASH;
-	return mx_model_check(&chip->config, section, slot->model_bytes, params,
-			      slot->params_bytes, model, err, sizeof(err));
-}
-
-/* Does this record from the store make sense beside the slots taken over so far? */
-static bool record_fits(const struct mx_directory *dir, const struct mx_nv_record *record)
-{
-	uint64_t bytes = mx_extent_bytes(record->model_bytes, record->params_bytes);
+	uint16_t status;
 	uint32_t i;
 
 	if (record->flags != MX_NV_USED || record->rsvd || !record->model_bytes ||
-	    record->offset % MXACCEL_PAGE || record->offset > dir->capacity ||
-	    bytes > dir->capacity - record->offset)
-		return false;
-	for (i = 0; i < dir->nr_slots; i++) {
-		const struct mx_slot *slot = &dir->slot[i];
+	    mx_directory_lookup(dir, record->content))
+		return MXACCEL_ST_BAD_IMAGE;
+	status = mx_slot_size(dir, slot, record->model_bytes, record->params_bytes);
+	if (status != MXACCEL_ST_SUCCESS)
+		return status;
+	memcpy(slot->content, record->content, 32);
+	memcpy(slot->map, mx_nv_map(&dir->nv, mx_directory_id(dir, slot)),
+	       slot->nr_chunks * sizeof(slot->map[0]));
+	for (i = 0; i < slot->nr_chunks; i++)
+		if (slot->map[i] >= dir->chunks.nr)
+			status = MXACCEL_ST_BAD_IMAGE;
+	if (map_crc(slot) != record->map_crc32c)
+		status = MXACCEL_ST_BAD_IMAGE;
+	if (status != MXACCEL_ST_SUCCESS)
+		memset(slot->map, 0xff, slot->nr_chunks * sizeof(slot->map[0]));
+	for (i = 0; i < slot->nr_chunks && status == MXACCEL_ST_SUCCESS; i++)
+		mx_chunks_get(&dir->chunks, slot->map[i]);
+	return status;
+}
 
-		if (slot->state == MX_SLOT_VALID &&
-		    ((record->offset < slot->offset + slot->bytes &&
-		      slot->offset < record->offset + bytes) ||
-		     !memcmp(slot->content, record->content, 32)))
-			return false;
-	}
-	return true;
+/* Forgets a slot, at power-on and power-off. */
+static void drop(struct mx_directory *dir, struct mx_slot *slot)
+{
+	uint32_t i;
+
+	mx_nv_unview(slot->view, slot->nr_chunks);
+	for (i = 0; slot->map && i < slot->nr_chunks; i++)
+		if (slot->map[i] != MX_NO_CHUNK)
+			mx_chunks_put(&dir->chunks, slot->map[i] & ~MX_MAP_SHARED);
+	free(slot->map);
+	slot->map = NULL;
+	slot->view = NULL;
 }
 
 /* Takes over the models of the store; damaged ones lose their slot and cells. */
@@ -145,34 +111,31 @@ static bool take_over(struct mx_chip *chip, struct mx_directory *dir)
 {
 	const struct mx_nv_record *records = mx_nv_records(&dir->nv);
 	static const struct mx_nv_record unused;
+	uint8_t *digests;
 	uint16_t status;
 	uint32_t i;
 
 	for (i = 0; i < dir->nr_slots; i++) {
-		const struct mx_nv_record *record = &records[i];
 		struct mx_slot *slot = &dir->slot[i];
 
-		if (!memcmp(record, &unused, sizeof(unused)))
+		if (!memcmp(&records[i], &unused, sizeof(unused)))
 			continue;
-		if (!record_fits(dir, record)) {
-			dir->dropped++;
-			continue;
+		status = read_record(dir, slot, &records[i]);
+		if (status == MXACCEL_ST_SUCCESS) {
+			status = mx_slot_verify(chip, dir, slot, &digests);
+			if (status == MXACCEL_ST_SUCCESS) {
+				mx_slot_learn(dir, slot, digests);
+				free(digests);
+				slot->state = MX_SLOT_VALID;
+				continue;
+			}
 		}
-		memcpy(slot->content, record->content, 32);
-		slot->offset = record->offset;
-		slot->model_bytes = record->model_bytes;
-		slot->params_bytes = record->params_bytes;
-		slot->bytes = mx_extent_bytes(slot->model_bytes, slot->params_bytes);
-		status = mx_directory_verify(chip, dir, slot, &slot->model);
+		drop(dir, slot);
 		if (status == MXACCEL_ST_NO_MEMORY)
 			return false;
-		if (status != MXACCEL_ST_SUCCESS) {
-			dir->dropped++;
-			continue;
-		}
-		slot->model.id = i;
-		slot->state = MX_SLOT_VALID;
+		dir->dropped++;
 	}
+	mx_chunks_ready(&dir->chunks);
 	return true;
 }
 
@@ -188,7 +151,7 @@ struct mx_directory *mx_directory_new(struct mx_chip *chip, char *err, size_t er
 	pthread_mutex_init(&dir->lock, NULL);
 	pthread_cond_init(&dir->idle, NULL);
 	dir->nr_slots = slots;
-	dir->capacity = mx_chip_capacity(&chip->config);
+	dir->nv.fd = -1;
 	dir->records = calloc(slots, sizeof(dir->records[0]));
 	if (!dir->records)
 		goto no_memory;
@@ -196,7 +159,8 @@ struct mx_directory *mx_directory_new(struct mx_chip *chip, char *err, size_t er
 		mx_directory_free(dir);
 		return NULL;
 	}
-	if (take_over(chip, dir))
+	if (!mx_chunks_init(&dir->chunks, &chip->config, chip->params.seed,
+			    mx_nv_wear(&dir->nv)) && take_over(chip, dir))
 		return dir;
 no_memory:
 	mx_directory_free(dir);
@@ -206,8 +170,14 @@ no_memory:
 
 void mx_directory_free(struct mx_directory *dir)
 {
+	uint32_t i;
+
 	if (!dir)
 		return;
+	for (i = 0; i < dir->nr_slots; i++)
+		drop(dir, &dir->slot[i]);
+	mx_chunks_free(&dir->chunks);
+	mx_nv_close(&dir->nv);
 	pthread_cond_destroy(&dir->idle);
 	pthread_mutex_destroy(&dir->lock);
 	pthread_mutex_destroy(&dir->commit_lock);
@@ -278,11 +248,14 @@ uint16_t mx_chip_model_delete(struct mx_chip *chip, uint32_t id)
 	pthread_mutex_unlock(&dir->lock);
 	if (status == MXACCEL_ST_SUCCESS) {
 		rc = mx_directory_commit(dir, NULL);
-		pthread_mutex_lock(&dir->lock);
-		slot->state = rc ? MX_SLOT_VALID : MX_SLOT_FREE;
-		pthread_mutex_unlock(&dir->lock);
-		if (rc)
+		if (rc) {
+			pthread_mutex_lock(&dir->lock);
+			slot->state = MX_SLOT_VALID;
+			pthread_mutex_unlock(&dir->lock);
 			status = MXACCEL_ST_STORE_ERROR;
+		} else {
+			mx_slot_release(chip, slot);
+		}
 	}
 	pthread_mutex_unlock(&dir->commit_lock);
 	return status;
@@ -305,7 +278,7 @@ uint16_t mx_chip_model_info(struct mx_chip *chip, uint32_t id, struct mxaccel_mo
 		memcpy(info->name, slot->model.head->name, sizeof(info->name));
 		info->model_bytes = slot->model_bytes;
 		info->params_bytes = slot->params_bytes;
-		info->cells = slot->bytes * 8 / chip->config.cell_bits;
+		info->cells = (uint64_t)slot->nr_chunks * mx_chunk_cells(&chip->config);
 		info->grants = slot->refs;
 	}
 	pthread_mutex_unlock(&dir->lock);

@@ -23,7 +23,7 @@ struct mx_place;	/* place.h: which crossbars hold which weights */
 struct mx_directory;	/* directory.h: resident models in the non-volatile area */
 
 /**
- * struct mx_model - a resident model, checked; a view into the non-volatile area
+ * struct mx_model - a resident model, checked; a view of its chunks, read-only
  * @id:		model id: its slot in the directory
  * @head:	MODEL section; @region, @entry, @op point to its tables
  * @params:	PARAMS section, of @params_bytes

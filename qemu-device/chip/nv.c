@@ -1,42 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The non-volatile area: superblock and directory copies. */
+/* The non-volatile area: superblock and directory copies. What it lies in: nv_cells.c. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "chunks.h"
 #include "digest.h"
 #include "nv.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
 	       "the chip model reads little-endian structures in place");
 
-static uint64_t dir_bytes(const struct mx_chip_config *config)
-{
-	uint64_t bytes = sizeof(struct mx_nv_dir) +
-			 (uint64_t)config->max_models * sizeof(struct mx_nv_record);
-
-	return (bytes + MXACCEL_PAGE - 1) / MXACCEL_PAGE * MXACCEL_PAGE;
-}
-
-uint64_t mx_chip_nv_bytes(const struct mx_chip_config *config)
-{
-	return MXACCEL_PAGE + 2 * dir_bytes(config) + mx_chip_capacity(config);
-}
-
 static uint64_t copy_offset(const struct mx_nv *nv, unsigned int copy)
 {
-	return MXACCEL_PAGE + copy * nv->dir_bytes;
+	return MXACCEL_PAGE + copy * nv->layout.dir_bytes;
 }
 
 static int persist(const struct mx_nv *nv, uint64_t offset, uint64_t bytes)
 {
 	return nv->persist ? nv->persist(nv->opaque, offset, bytes) : 0;
-}
-
-int mx_nv_persist_storage(const struct mx_nv *nv, uint64_t offset, uint64_t bytes)
-{
-	return persist(nv, (uint64_t)(nv->storage - nv->base) + offset, bytes);
 }
 
 static bool all_zero(const uint8_t *data, size_t bytes)
@@ -55,7 +38,7 @@ static uint32_t dir_crc(const struct mx_nv *nv, struct mx_nv_dir *dir)
 	uint32_t crc;
 
 	dir->crc32c = 0;
-	crc = mx_crc32c(dir, sizeof(*dir) + nv->slots * sizeof(struct mx_nv_record));
+	crc = mx_crc32c(dir, sizeof(*dir) + nv->layout.slots * sizeof(struct mx_nv_record));
 	dir->crc32c = stored;
 	return crc;
 }
@@ -64,7 +47,7 @@ static bool dir_intact(const struct mx_nv *nv, unsigned int copy)
 {
 	struct mx_nv_dir *dir = dir_at(nv, copy);
 
-	return dir->magic == MX_NV_DIR_MAGIC && dir->generation && dir->slots == nv->slots &&
+	return dir->magic == MX_NV_DIR_MAGIC && dir->generation && dir->slots == nv->layout.slots &&
 	       dir->crc32c == dir_crc(nv, dir);
 }
 
@@ -81,12 +64,20 @@ static void super_fill(struct mx_nv_super *super, const struct mx_chip_config *c
 	super->version = MX_NV_VERSION;
 	super->slots = config->max_models;
 	snprintf(super->chip, sizeof(super->chip), "%s", config->name);
-	super->banks = config->banks;
-	super->bank_rows = config->bank_rows;
-	super->bank_cols = config->bank_cols;
+	snprintf(super->organisation, sizeof(super->organisation), "%s", config->organisation);
+	super->chunks = mx_chunks_total(config);
 	super->cell_bits = config->cell_bits;
-	super->intermediate_banks = config->intermediate_banks;
 	super->crc32c = super_crc(*super);
+}
+
+__le32 *mx_nv_map(const struct mx_nv *nv, uint32_t slot)
+{
+	return (__le32 *)(nv->base + nv->layout.maps + slot * nv->layout.map_bytes);
+}
+
+__le32 *mx_nv_wear(const struct mx_nv *nv)
+{
+	return (__le32 *)(nv->base + nv->layout.wear);
 }
 
 const struct mx_nv_record *mx_nv_records(const struct mx_nv *nv)
@@ -100,18 +91,18 @@ static int write_copy(struct mx_nv *nv, unsigned int copy, uint64_t generation,
 	struct mx_nv_dir *dir = dir_at(nv, copy);
 	int rc;
 
-	memset(dir, 0, nv->dir_bytes);
+	memset(dir, 0, nv->layout.dir_bytes);
 	if (records)
-		memcpy(dir + 1, records, nv->slots * sizeof(*records));
+		memcpy(dir + 1, records, nv->layout.slots * sizeof(*records));
 	dir->magic = MX_NV_DIR_MAGIC;
 	dir->generation = generation;
-	dir->slots = nv->slots;
+	dir->slots = nv->layout.slots;
 	dir->crc32c = dir_crc(nv, dir);
-	rc = persist(nv, copy_offset(nv, copy), nv->dir_bytes);
+	rc = persist(nv, copy_offset(nv, copy), nv->layout.dir_bytes);
 	if (rc) {
 		/* Part of it may be durable; take it back as far as the store lets us. */
-		memset(dir, 0, nv->dir_bytes);
-		persist(nv, copy_offset(nv, copy), nv->dir_bytes);
+		memset(dir, 0, nv->layout.dir_bytes);
+		persist(nv, copy_offset(nv, copy), nv->layout.dir_bytes);
 		return rc;
 	}
 	nv->active = copy;
@@ -126,7 +117,7 @@ int mx_nv_commit(struct mx_nv *nv, const struct mx_nv_record *records)
 
 static bool dirs_zero(const struct mx_nv *nv)
 {
-	return all_zero(nv->base + copy_offset(nv, 0), 2 * nv->dir_bytes);
+	return all_zero(nv->base + copy_offset(nv, 0), 2 * nv->layout.dir_bytes);
 }
 
 /* The superblock first: one without directories is a format that was cut short. */
@@ -148,20 +139,20 @@ static int check_super(const struct mx_nv_super *is, const struct mx_nv_super *w
 {
 	if (is->magic != want->magic)
 		snprintf(err, err_bytes, "the non-volatile store does not belong to an MX1 chip");
-	else if (is->crc32c != super_crc(*is))
-		snprintf(err, err_bytes, "the superblock of the non-volatile store is damaged");
 	else if (is->version != want->version)
 		snprintf(err, err_bytes, "the non-volatile store has layout version %" PRIu32
-			 ", this chip model knows %" PRIu32, is->version, want->version);
+			 ", this chip model knows %" PRIu32 ": use another file and load the models again",
+			 is->version, want->version);
+	else if (is->crc32c != super_crc(*is))
+		snprintf(err, err_bytes, "the superblock of the non-volatile store is damaged");
 	else if (memcmp(is->chip, want->chip, sizeof(is->chip)))
 		snprintf(err, err_bytes,
 			 "the non-volatile store belongs to a chip \"%.31s\", this one is \"%s\"",
 			 is->chip, want->chip);
 	else if (memcmp(is, want, sizeof(*is)))
 		snprintf(err, err_bytes,
-			 "the non-volatile store belongs to a chip \"%s\" of another geometry (%u banks of %u x %u cells of %u bits, %u for intermediates, %u models)",
-			 want->chip, is->banks, is->bank_rows, is->bank_cols,
-			 is->cell_bits, is->intermediate_banks, is->slots);
+			 "the non-volatile store belongs to a chip \"%s\" of another geometry (%.31s, %u chunks of cells of %u bits, %u models)",
+			 want->chip, is->organisation, is->chunks, is->cell_bits, is->slots);
 	else
 		return 0;
 	return -EINVAL;
@@ -172,17 +163,10 @@ int mx_nv_open(struct mx_nv *nv, const struct mx_chip_config *config,
 {
 	struct mx_nv_super super, want;
 	bool intact[2];
-	int rc;
+	int rc = mx_nv_attach(nv, config, params, err, err_bytes);
 
-	*nv = (struct mx_nv) {
-		.base = params->nv,
-		.slots = config->max_models,
-		.dir_bytes = dir_bytes(config),
-		.persist = params->persist,
-		.opaque = params->opaque,
-	};
-	nv->storage = nv->base + copy_offset(nv, 2);
-
+	if (rc)
+		return rc;
 	super_fill(&want, config);
 	memcpy(&super, nv->base, sizeof(super));
 	if (all_zero(nv->base, MXACCEL_PAGE) && dirs_zero(nv))

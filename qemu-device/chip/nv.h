@@ -4,19 +4,27 @@
  *
  *	page 0		superblock: which chip this is
  *	then		directory copy 0, directory copy 1 (whole pages each)
- *	then		storage: mx_chip_capacity() bytes of models
+ *	then		wear: for each chunk, how often it was programmed (__le32)
+ *	then		maps: for each directory slot, the chunks of its model (__le32)
+ *	then, at a multiple of MXACCEL_CHUNK: storage, chunk after chunk
  *
- * A new directory goes to the copy that is not the newest intact one, so that
- * losing power at any moment leaves the directory before or after the change.
+ * Wear and each map take whole pages. A new directory goes to the copy that is
+ * not the newest intact one, and a map is only written while no directory in
+ * force names its slot, so that losing power at any moment leaves the directory
+ * before or after the change. Wear only grows; each count lies in one sector.
  * Whatever the area holds is untrusted: it comes from a file. All values are
  * little-endian.
+ *
+ * The area is a file. What stands before the storage is mapped; cells are
+ * written with pwrite(), which no full disk or broken one turns into a signal,
+ * and read through mappings that make a model's chunks contiguous.
  */
 #ifndef MX_CHIP_NV_H
 #define MX_CHIP_NV_H
 
 #include "chip.h"
 
-#define MX_NV_VERSION		1
+#define MX_NV_VERSION		2
 #define MX_NV_MAX_MODELS	4096	/* slots; programming handles keep the slot in 12 bits */
 
 #define MX_NV_SUPER_MAGIC	0x524550555331584dULL	/* "MX1SUPER" */
@@ -28,26 +36,24 @@
  * @version:	MX_NV_VERSION
  * @slots:	directory slots
  * @chip:	name of the chip, NUL-padded and -terminated
- * @banks:	as in the chip file, like the next four
- * @bank_rows:	wordlines of a bank
- * @bank_cols:	bitlines of a bank
+ * @organisation: of the chip file, likewise
+ * @chunks:	of the storage, spare ones included
  * @cell_bits:	bits per cell
- * @intermediate_banks: banks that hold no models
  * @crc32c:	of this structure with this field zero
+ * @rsvd:	zero
  */
 struct mx_nv_super {
 	__le64	magic;
 	__le32	version;
 	__le32	slots;
 	char	chip[32];
-	__le32	banks;
-	__le32	bank_rows;
-	__le32	bank_cols;
+	char	organisation[32];
+	__le32	chunks;
 	__le32	cell_bits;
-	__le32	intermediate_banks;
 	__le32	crc32c;
+	__le32	rsvd;
 };
-MXACCEL_ASSERT_SIZE(struct mx_nv_super, 72);
+MXACCEL_ASSERT_SIZE(struct mx_nv_super, 96);
 
 /**
  * struct mx_nv_dir - start of a directory copy; struct mx_nv_record for each slot follows
@@ -68,16 +74,18 @@ MXACCEL_ASSERT_SIZE(struct mx_nv_dir, 64);
 /**
  * struct mx_nv_record - directory slot
  * @flags:	MX_NV_USED, or the whole record is zero
+ * @map_crc32c:	of the slot's map: one chunk number for each chunk of MODEL, then
+ *		for each of PARAMS; each section starts at a chunk of its own
  * @content:	content id
- * @offset:	of the model in the storage, a multiple of MXACCEL_PAGE
- * @model_bytes: of the MODEL section, which lies at @offset
- * @params_bytes: of the PARAMS section, which lies at the next page boundary
+ * @rsvd:	zero
+ * @model_bytes: of the MODEL section
+ * @params_bytes: of the PARAMS section
  */
 struct mx_nv_record {
 	__le32	flags;
-	__le32	rsvd;
+	__le32	map_crc32c;
 	__u8	content[32];
-	__le64	offset;
+	__le64	rsvd;
 	__le64	model_bytes;
 	__le64	params_bytes;
 };
@@ -86,39 +94,68 @@ MXACCEL_ASSERT_SIZE(struct mx_nv_record, 64);
 #define MX_NV_USED		0x1
 
 /**
- * struct mx_nv - an opened area
- * @base:	the area
- * @storage:	its storage part
+ * struct mx_nv_layout - offsets and sizes of the parts of an area
  * @slots:	directory slots
+ * @chunks:	of the storage
  * @dir_bytes:	of one directory copy
+ * @map_bytes:	of one map, and of the wear
+ * @wear:	offset of the wear
+ * @maps:	offset of the maps
+ * @storage:	offset of the storage
+ */
+struct mx_nv_layout {
+	uint32_t slots;
+	uint32_t chunks;
+	uint64_t dir_bytes;
+	uint64_t map_bytes;
+	uint64_t wear;
+	uint64_t maps;
+	uint64_t storage;
+};
+
+/**
+ * struct mx_nv - an opened area
+ * @layout:	where its parts are
+ * @base:	mapping of what stands before the storage
+ * @fd:		the file
+ * @own_fd:	the file is memory that mx_nv_open() made
  * @generation:	of the directory in force
  * @active:	copy (0, 1) that holds it
  * @persist:	as in struct mx_chip_params
  * @opaque:	for @persist
  */
 struct mx_nv {
+	struct mx_nv_layout layout;
 	uint8_t *base;
-	uint8_t *storage;
-	uint32_t slots;
-	uint64_t dir_bytes;
+	int fd;
+	bool own_fd;
 	uint64_t generation;
 	unsigned int active;
 	int (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 	void *opaque;
 };
 
+/* nv_layout.c, nv_cells.c */
+struct mx_nv_layout mx_nv_layout(const struct mx_chip_config *config);
+int mx_nv_attach(struct mx_nv *nv, const struct mx_chip_config *config,
+		 const struct mx_chip_params *params, char *err, size_t err_bytes);
+
 /*
  * mx_nv_open() - find or make the directory
  *
  * Formats an area that is all zero up to its storage. Refuses, with a
  * sentence, that of another chip or version and one whose superblock or both
- * directory copies are damaged. Return: 0 or -errno.
+ * directory copies are damaged. mx_nv_close() is due even then.
+ * Return: 0 or -errno.
  */
 int mx_nv_open(struct mx_nv *nv, const struct mx_chip_config *config,
 	       const struct mx_chip_params *params, char *err, size_t err_bytes);
+void mx_nv_close(struct mx_nv *nv);
 
-/* Records of the directory in force, @nv->slots of them. */
+/* Records of the directory in force, one for each slot; map of a slot; wear of all chunks. */
 const struct mx_nv_record *mx_nv_records(const struct mx_nv *nv);
+__le32 *mx_nv_map(const struct mx_nv *nv, uint32_t slot);
+__le32 *mx_nv_wear(const struct mx_nv *nv);
 
 /*
  * mx_nv_commit() - replace the directory, atomically
@@ -129,7 +166,21 @@ const struct mx_nv_record *mx_nv_records(const struct mx_nv *nv);
  */
 int mx_nv_commit(struct mx_nv *nv, const struct mx_nv_record *records);
 
-/* Make a range of the storage durable. Return: 0 or -errno of persist(). */
-int mx_nv_persist_storage(const struct mx_nv *nv, uint64_t offset, uint64_t bytes);
+/* Make durable: the chunks [first, last] of the storage; the wear and the map of a slot. */
+int mx_nv_persist_chunks(const struct mx_nv *nv, uint32_t first, uint32_t last);
+int mx_nv_persist_map(const struct mx_nv *nv, uint32_t slot);
+
+/* Write @bytes at @offset of a chunk, and on into the next ones. Return: 0 or -errno. */
+int mx_nv_write(const struct mx_nv *nv, uint32_t chunk, uint64_t offset, const void *data,
+		uint64_t bytes);
+
+/*
+ * mx_nv_view() - map chunks one after another, for reading
+ *
+ * Chunks that are neighbours in the storage share a mapping. NULL: no address
+ * space or mappings left.
+ */
+const uint8_t *mx_nv_view(const struct mx_nv *nv, const uint32_t *chunk, uint32_t nr);
+void mx_nv_unview(const uint8_t *view, uint32_t nr);
 
 #endif /* MX_CHIP_NV_H */

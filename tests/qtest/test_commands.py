@@ -300,10 +300,11 @@ def test_a_full_chip(up):
     """Models until there is no room, or no slot, and after a deletion one more."""
     up.admin(ctx_create(1))
     capacity = up.chip_value(hw.CHIP_CAPACITY_BYTES)
-    idents = [up.program(1, model.make(variant=v, padding=capacity // 3)) for v in (1, 2)]
+    idents = [up.program(1, model.make(variant=v, padding=capacity // 4)) for v in (1, 2)]
     image = model.make(variant=3, padding=capacity // 2)
-    answers(up, prog_begin(1, image.content, len(image.model), len(image.params)),
-            hw.ST_NO_SPACE, 40)
+    prog = up.admin(prog_begin(1, image.content, len(image.model), len(image.params)))
+    assert up.write_section(1, prog, 0, image.model).status == hw.ST_NO_SPACE
+    up.admin(prog_end(hw.ADM_PROG_ABORT, 1, prog))
     idents += [up.program(1, model.make(variant=v)) for v in (3, 4)]
     image = model.make(variant=5)
     answers(up, prog_begin(1, image.content, len(image.model), len(image.params)),
@@ -314,7 +315,7 @@ def test_a_full_chip(up):
     up.program(1, image)
     assert sorted(up.models().values()) == sorted(
         model.make(variant=v, padding=p).content
-        for v, p in ((2, capacity // 3), (3, 0), (4, 0), (5, 0)))
+        for v, p in ((2, capacity // 4), (3, 0), (4, 0), (5, 0)))
 
 
 def test_destroying_a_context_ends_its_programming(up):
@@ -323,6 +324,7 @@ def test_destroying_a_context_ends_its_programming(up):
     up.admin(ctx_create(1))
     up.admin(ctx_create(2))
     prog = up.admin(prog_begin(1, image.content, *sizes))
+    assert up.write_section(1, prog, 0, image.model).status == hw.ST_SUCCESS
     free = up.free_bytes()
     up.admin(ctx_destroy(1))
     assert up.free_bytes() > free

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A chip of 32 pages on a store that fails and loses power when a test wants it to. */
+/* A chip of 10 chunks on a store that fails and loses power when a test wants it to. */
 #ifndef FLAKY_STORE_H
 #define FLAKY_STORE_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* memfd_create() */
+#endif
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,18 +13,20 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "internal.h"
 
-/* 32 pages for models, 4 slots */
+/* 10 chunks for models, 4 slots */
 static const struct mx_chip_config config = {
 	.name = "unit", .organisation = "synergy", .clock_khz = 1000000,
-	.banks = 2, .bank_rows = 256, .bank_cols = 1024, .cell_bits = 4, .intermediate_banks = 1,
+	.banks = 2, .bank_rows = 256, .bank_cols = 5120, .cell_bits = 4, .intermediate_banks = 1,
 	.small_rows = 128, .small_cols = 128, .dac_bits = 1, .adc_bits = 2, .digit_bits = 1,
 	.fabric_macs = 1024, .fabric_utilisation_percent = 85, .layer_cycles = 300,
-	.link_setup_cycles = 500, .link_bytes_per_10_cycles = 33,
+	.link_setup_cycles = 500, .link_bytes_per_10_cycles = 33, .cells_endurance = 1000000,
 	.max_models = 4, .max_contexts = 5, .max_buffers = 6, .max_io_bytes = 4096, .max_sg = 7,
 };
 
@@ -29,7 +34,8 @@ static char err[256];
 
 /**
  * struct store - a store with a mind of its own
- * @nv:		what the running chip sees
+ * @fd:		what the running chip sees,
+ * @nv:		mapped
  * @disk:	what survives a power cut
  * @calls:	persist() calls so far
  * @fail_at:	number of the call that fails, with nothing written; 0: none
@@ -38,6 +44,7 @@ static char err[256];
  * @seed:	which sectors
  */
 struct store {
+	int fd;
 	uint8_t *nv;
 	uint8_t *disk;
 	uint64_t bytes;
@@ -78,24 +85,26 @@ static inline void store_init(struct store *store, const struct mx_chip_config *
 {
 	memset(store, 0, sizeof(*store));
 	store->bytes = mx_chip_nv_bytes(c);
-	store->nv = aligned_alloc(MXACCEL_PAGE, store->bytes);
-	store->disk = aligned_alloc(MXACCEL_PAGE, store->bytes);
-	assert_non_null(store->nv);
+	store->fd = memfd_create("store", 0);
+	assert_true(store->fd >= 0);
+	assert_int_equal(ftruncate(store->fd, store->bytes), 0);
+	store->nv = mmap(NULL, store->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, store->fd, 0);
+	store->disk = calloc(1, store->bytes);
+	assert_true(store->nv != MAP_FAILED);
 	assert_non_null(store->disk);
-	memset(store->nv, 0, store->bytes);
-	memset(store->disk, 0, store->bytes);
 }
 
 static inline void store_free(struct store *store)
 {
-	free(store->nv);
+	munmap(store->nv, store->bytes);
+	close(store->fd);
 	free(store->disk);
 }
 
 static inline struct mx_chip *try_power_on(struct store *store, const struct mx_chip_config *c)
 {
 	struct mx_chip_params params = {
-		.threads = 1, .isa = MX_ISA_AUTO, .seed = 42, .nv = store->nv,
+		.threads = 1, .isa = MX_ISA_AUTO, .seed = 42, .nv_fd = store->fd,
 		.persist = store_persist, .opaque = store,
 	};
 

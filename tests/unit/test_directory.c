@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Model directory: programming, references, room, and what the store keeps. */
+#include "flaky_store.h"
+
 #include <pthread.h>
 #include <stdio.h>
 
-#include "flaky_store.h"
 #include "nv.h"
 #include "sample_model.h"
 
@@ -51,11 +52,8 @@ static bool resident(struct mx_chip *chip, const struct sample_model *m)
 	return mx_chip_model_find(chip, m->content, &id) == MXACCEL_ST_SUCCESS;
 }
 
-/* Pages that a sample model takes. */
-static uint64_t sample_pages(const struct sample_model *m)
-{
-	return 1 + (m->params_bytes + MXACCEL_PAGE - 1) / MXACCEL_PAGE;
-}
+#define ROOM		(10 * MXACCEL_CHUNK)
+#define SAMPLE_ROOM	(2 * MXACCEL_CHUNK)	/* a chunk for each section */
 
 static void a_new_chip_is_empty_and_knows_itself(void **state)
 {
@@ -72,17 +70,17 @@ static void a_new_chip_is_empty_and_knows_itself(void **state)
 	assert_string_equal(page.chip, "unit");
 	assert_string_equal(page.organisation, "synergy");
 	assert_int_equal(page.serial, 42);
-	assert_int_equal(page.free_bytes, 131072);
+	assert_int_equal(page.free_bytes, ROOM);
 	assert_int_equal(page.nr_models, 0);
 	assert_int_equal(page.nr_values, MXACCEL_CHIP_NR);
-	assert_int_equal(page.value[MXACCEL_CHIP_CAPACITY_BYTES], 131072);
-	assert_int_equal(page.value[MXACCEL_CHIP_ACT_BYTES], 131072);
+	assert_int_equal(page.value[MXACCEL_CHIP_CAPACITY_BYTES], ROOM);
+	assert_int_equal(page.value[MXACCEL_CHIP_ACT_BYTES], ROOM);
 	assert_int_equal(page.value[MXACCEL_CHIP_MAX_MODELS], 4);
 	assert_int_equal(page.value[MXACCEL_CHIP_MAX_CONTEXTS], 5);
 	assert_int_equal(page.value[MXACCEL_CHIP_MAX_BUFFERS], 6);
 	assert_int_equal(page.value[MXACCEL_CHIP_MAX_SG], 7);
-	for (i = 0; i < MXACCEL_CHIP_NR; i++)
-		assert_true(page.value[i]);	/* no value was forgotten */
+	for (i = 0; i <= MXACCEL_CHIP_MAX_SG; i++)
+		assert_true(page.value[i]);	/* none that every chip has was forgotten */
 	for (i = 0; i < 4; i++) {
 		assert_int_equal(mx_chip_model_info(chip, i, &info), 0);
 		assert_int_equal(info.id, i);
@@ -123,7 +121,7 @@ static void a_model_survives_power_cycles(void **state)
 	assert_string_equal(info.name, "sample");
 	assert_int_equal(info.model_bytes, sizeof(m.section));
 	assert_int_equal(info.params_bytes, m.params_bytes);
-	assert_int_equal(info.cells, sample_pages(&m) * MXACCEL_PAGE * 2);
+	assert_int_equal(info.cells, SAMPLE_ROOM * 2);
 	assert_int_equal(info.grants, 1);
 	assert_int_equal(mx_chip_model_delete(chip, id), MXACCEL_ST_BUSY);
 
@@ -141,19 +139,20 @@ static void a_model_survives_power_cycles(void **state)
 	assert_int_equal(mx_chip_model_get(chip, id), MXACCEL_ST_BAD_MODEL);
 	chip = power_cycle(&store, chip);
 	assert_false(resident(chip, &m));
-	assert_int_equal(identify(chip).free_bytes, 131072);
+	assert_int_equal(identify(chip).free_bytes, ROOM);
 	mx_chip_free(chip);
 	store_free(&store);
 }
 
 static void room_and_slots_run_out_and_come_back(void **state)
 {
+	static const uint8_t page[MXACCEL_PAGE];
 	static struct sample_model m[5];
 	uint8_t content[32] = { 1 };
 	uint32_t id[5], prog, big;
+	struct mx_counters before, after;
 	struct mx_chip *chip;
 	struct store store;
-	uint64_t taken;
 	int i;
 
 	(void)state;
@@ -164,17 +163,21 @@ static void room_and_slots_run_out_and_come_back(void **state)
 	for (i = 0; i < 4; i++)
 		assert_int_equal(program(chip, &m[i], &id[i]), 0);
 	assert_int_equal(program(chip, &m[4], &id[4]), MXACCEL_ST_NO_SLOT);
-	taken = sample_pages(&m[0]) * MXACCEL_PAGE;
-	assert_int_equal(identify(chip).free_bytes, 131072 - 4 * taken);
+	assert_int_equal(identify(chip).free_bytes, ROOM - 4 * SAMPLE_ROOM);
 	assert_int_equal(identify(chip).nr_models, 4);
 
-	/* the hole of the second model is used before the end */
+	/* any chunks do, wherever they are; what does not fit wears no cell */
 	mx_chip_model_put(chip, id[1]);
 	assert_int_equal(mx_chip_model_delete(chip, id[1]), 0);
-	assert_int_equal(identify(chip).free_bytes, 131072 - 4 * taken);
-	assert_int_equal(mx_chip_prog_begin(chip, content, 200, 131072 - 4 * taken, &prog),
-			 MXACCEL_ST_NO_SPACE);
-	assert_int_equal(mx_chip_prog_begin(chip, content, 200, 131072, &prog),
+	assert_int_equal(identify(chip).free_bytes, ROOM - 3 * SAMPLE_ROOM);
+	mx_chip_counters(chip, &before);
+	assert_int_equal(mx_chip_prog_begin(chip, content, 200, ROOM - 3 * SAMPLE_ROOM, &prog), 0);
+	assert_int_equal(identify(chip).free_bytes, ROOM - 3 * SAMPLE_ROOM);
+	assert_int_equal(mx_chip_prog_write(chip, prog, 0, page, 1), MXACCEL_ST_NO_SPACE);
+	mx_chip_counters(chip, &after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(mx_chip_prog_abort(chip, prog), 0);
+	assert_int_equal(mx_chip_prog_begin(chip, content, 200, ROOM, &prog),
 			 MXACCEL_ST_TOO_LARGE);
 	assert_int_equal(mx_chip_prog_begin(chip, content, UINT64_MAX, 0, &prog),
 			 MXACCEL_ST_TOO_LARGE);
@@ -183,19 +186,23 @@ static void room_and_slots_run_out_and_come_back(void **state)
 	assert_int_equal(mx_chip_prog_begin(chip, content, 127, 64, &prog), MXACCEL_ST_BAD_FIELD);
 	assert_int_equal(program(chip, &m[4], &id[4]), 0);
 	assert_int_equal(id[4], id[1]);
-	assert_int_equal(identify(chip).free_bytes, 131072 - 4 * taken);
 
-	/* everything in one piece again; a programming takes its room at once */
+	/* the first write takes all the room that the model will need */
 	for (i = 0; i < 5; i++) {
 		mx_chip_model_put(chip, id[i]);
 		if (i != 1)
 			assert_int_equal(mx_chip_model_delete(chip, id[i]), 0);
 	}
-	assert_int_equal(mx_chip_prog_begin(chip, content, 200, 131072 - 4096, &big), 0);
+	assert_int_equal(mx_chip_prog_begin(chip, content, 200, ROOM - MXACCEL_CHUNK, &big), 0);
+	assert_int_equal(mx_chip_prog_write(chip, big, 0, page, 0), 0);
+	assert_int_equal(identify(chip).free_bytes, ROOM);
+	assert_int_equal(mx_chip_prog_write(chip, big, 0, page, 1), 0);
 	assert_int_equal(identify(chip).free_bytes, 0);
-	assert_int_equal(program(chip, &m[0], &id[0]), MXACCEL_ST_NO_SPACE);
+	assert_int_equal(begin(chip, &m[0], &prog), 0);
+	assert_int_equal(mx_chip_prog_write(chip, prog, 0, page, 1), MXACCEL_ST_NO_SPACE);
 	assert_int_equal(mx_chip_prog_abort(chip, big), 0);
-	assert_int_equal(program(chip, &m[0], &id[0]), 0);
+	write_all(chip, &m[0], prog);
+	assert_int_equal(mx_chip_prog_commit(chip, prog, &id[0]), 0);
 	mx_chip_free(chip);
 	store_free(&store);
 }
@@ -217,7 +224,7 @@ static void handles_are_checked(void **state)
 	assert_int_equal(mx_chip_prog_abort(chip, UINT32_MAX), MXACCEL_ST_BAD_PROG);
 
 	assert_int_equal(begin(chip, &m, &prog), 0);
-	room = sample_pages(&m) * MXACCEL_PAGE;
+	room = 2 * MXACCEL_PAGE + (m.params_bytes - 1) / MXACCEL_PAGE * MXACCEL_PAGE;
 	assert_int_equal(mx_chip_prog_write(chip, prog, room, "x", 0), 0);
 	assert_int_equal(mx_chip_prog_write(chip, prog, room - 1, "xy", 2), MXACCEL_ST_BAD_RANGE);
 	assert_int_equal(mx_chip_prog_write(chip, prog, room, "x", 1), MXACCEL_ST_BAD_RANGE);
@@ -270,7 +277,7 @@ static void bad_content_is_refused_and_frees_its_room(void **state)
 	assert_true(sample_seal(&m));
 	assert_int_equal(program(chip, &m, &id), MXACCEL_ST_TOO_LARGE);
 
-	assert_int_equal(identify(chip).free_bytes, 131072);
+	assert_int_equal(identify(chip).free_bytes, ROOM);
 	assert_int_equal(identify(chip).nr_models, 0);
 	make(&m, 0);
 	assert_int_equal(program(chip, &m, &id), 0);
@@ -301,7 +308,7 @@ static void two_programmings_of_one_content_end_as_one_model(void **state)
 	assert_int_equal(mx_chip_model_info(chip, id[0], &info), 0);
 	assert_int_equal(info.grants, 2);
 	assert_int_equal(identify(chip).nr_models, 1);
-	assert_int_equal(identify(chip).free_bytes, 131072 - sample_pages(&m) * MXACCEL_PAGE);
+	assert_int_equal(identify(chip).free_bytes, ROOM - SAMPLE_ROOM);
 	mx_chip_free(chip);
 	store_free(&store);
 }
@@ -321,7 +328,7 @@ static void a_failing_store_changes_nothing(void **state)
 	chip = power_on(&store);
 	assert_int_equal(program(chip, &kept, &id), 0);
 	mx_chip_model_put(chip, id);
-	for (i = 1; i <= 2; i++) {	/* the data, the directory */
+	for (i = 1; i <= 3; i++) {	/* the data, map and wear, the directory */
 		store.fail_at = store.calls + i;
 		assert_int_equal(program(chip, &added, &other), MXACCEL_ST_STORE_ERROR);
 		assert_false(resident(chip, &added));
@@ -361,7 +368,7 @@ static void power_cuts_leave_the_old_or_the_new(void **state)
 	(void)state;
 	make(&a, 1);
 	make(&b, 2);
-	for (cut = 1; cut <= 9; cut++) {
+	for (cut = 1; cut <= 11; cut++) {
 		for (round = 0; round < 40; round++) {
 			store_init(&store, &config);
 			store.cut_at = cut;
@@ -390,7 +397,7 @@ static void power_cuts_leave_the_old_or_the_new(void **state)
 					 round);
 			if (deleted && resident(chip, &a))
 				fail_msg("cut %u, round %u: a deleted model is back", cut, round);
-			if (cut > 7)
+			if (cut > 9)
 				assert_true(has_a && has_b && deleted);
 			if (!resident(chip, &a))
 				assert_int_equal(program(chip, &a, &id), 0);
@@ -402,15 +409,26 @@ static void power_cuts_leave_the_old_or_the_new(void **state)
 	}
 }
 
+/* Changes a byte of the store for as long as a chip is powered on. */
+static struct mx_chip *damaged(struct store *store, uint64_t at, uint8_t bits)
+{
+	struct mx_chip *chip;
+
+	store->nv[at] ^= bits;
+	chip = try_power_on(store, &config);
+	store->nv[at] ^= bits;
+	return chip;
+}
+
 static void damage_is_found_at_power_on(void **state)
 {
+	const struct mx_nv_layout layout = mx_nv_layout(&config);
 	static struct sample_model m[2];
-	uint64_t models = MXACCEL_PAGE + 2 * MXACCEL_PAGE;
 	unsigned int refused = 0;
 	struct mx_chip *chip;
 	struct store store;
+	uint64_t i, at;
 	uint32_t id;
-	uint64_t i;
 
 	(void)state;
 	store_init(&store, &config);
@@ -420,51 +438,60 @@ static void damage_is_found_at_power_on(void **state)
 		assert_int_equal(program(chip, &m[i], &id), 0);
 	}
 	mx_chip_free(chip);
+	assert_memory_equal(store.nv, store.disk, store.bytes);
 
 	/* any byte of the superblock */
 	for (i = 0; i < sizeof(struct mx_nv_super); i++) {
-		memcpy(store.nv, store.disk, store.bytes);
-		store.nv[i] ^= 0x10;
-		assert_null(try_power_on(&store, &config));
+		assert_null(damaged(&store, i, 0x10));
 		assert_true(err[0]);
 	}
 	/* any byte of the directories; the older copy knows the first model only */
-	for (i = MXACCEL_PAGE; i < models; i++) {
-		memcpy(store.nv, store.disk, store.bytes);
-		store.nv[i] ^= 0x10;
-		chip = power_on(&store);
+	for (i = MXACCEL_PAGE; i < layout.wear; i++) {
+		chip = damaged(&store, i, 0x10);
+		assert_non_null(chip);
 		assert_true(resident(chip, &m[0]));
 		refused += !resident(chip, &m[1]);
 		mx_chip_free(chip);
 	}
 	assert_int_equal(refused, sizeof(struct mx_nv_dir) + 4 * sizeof(struct mx_nv_record));
-	/* both copies */
-	memcpy(store.nv, store.disk, store.bytes);
-	store.nv[MXACCEL_PAGE] ^= 1;
-	store.nv[2 * MXACCEL_PAGE] ^= 1;
-	assert_null(try_power_on(&store, &config));
+	/* any byte of the maps: two entries for each model */
+	for (i = 0; i < 4 * layout.map_bytes; i++) {
+		uint64_t slot = i / layout.map_bytes;
+		bool used = slot < 2 && i % layout.map_bytes < 8;
+
+		chip = damaged(&store, layout.maps + i, 1 << i % 8);
+		assert_non_null(chip);
+		assert_int_equal(mx_chip_dropped_models(chip), used);
+		assert_int_equal(resident(chip, &m[0]), !(used && slot == 0));
+		assert_int_equal(resident(chip, &m[1]), !(used && slot == 1));
+		assert_int_equal(identify(chip).free_bytes, ROOM - (2 - used) * SAMPLE_ROOM);
+		mx_chip_free(chip);
+	}
+	/* a bit of a model: that one is lost, the other is not */
+	for (i = 0; i < SAMPLE_ROOM; i += 97) {
+		bool used = i < sizeof(m[0].section) ||
+			    (i >= MXACCEL_CHUNK && i < MXACCEL_CHUNK + m[0].params_bytes);
+
+		chip = damaged(&store, layout.storage + i, 0x80);
+		assert_non_null(chip);
+		assert_int_equal(resident(chip, &m[0]), !used);
+		assert_true(resident(chip, &m[1]));
+		assert_int_equal(mx_chip_dropped_models(chip), used);
+		mx_chip_free(chip);
+	}
+	/* both copies of the directory */
+	at = MXACCEL_PAGE + layout.dir_bytes;
+	store.nv[at] ^= 1;
+	assert_null(damaged(&store, MXACCEL_PAGE, 1));
 	assert_non_null(strstr(err, "both copies"));
 	/* the superblock gone, models still there */
 	memcpy(store.nv, store.disk, store.bytes);
 	memset(store.nv, 0, MXACCEL_PAGE);
 	assert_null(try_power_on(&store, &config));
 
-	/* a bit of a model: that one is lost, the other is not, and it can come back */
-	for (i = 0; i < sample_pages(&m[0]) * MXACCEL_PAGE; i += 97) {
-		bool used = i < sizeof(m[0].section) ||
-			    (i >= MXACCEL_PAGE && i < MXACCEL_PAGE + m[0].params_bytes);
-
-		memcpy(store.nv, store.disk, store.bytes);
-		store.nv[models + i] ^= 0x80;
-		chip = power_on(&store);
-		assert_int_equal(resident(chip, &m[0]), !used);
-		assert_true(resident(chip, &m[1]));
-		assert_int_equal(mx_chip_dropped_models(chip), used);
-		mx_chip_free(chip);
-	}
-	/* the end of the file lost: zeros in its place */
+	/* the end of the file lost: zeros in its place; the models can come back */
 	memcpy(store.nv, store.disk, store.bytes);
-	memset(store.nv + models + 4096, 0, store.bytes - models - 4096);
+	memset(store.nv + layout.storage + 4096, 0, store.bytes - layout.storage - 4096);
 	chip = power_on(&store);
 	assert_int_equal(mx_chip_dropped_models(chip), 2);
 	for (i = 0; i < 2; i++)
@@ -491,14 +518,17 @@ static void the_store_of_another_chip_is_refused(void **state)
 	assert_null(try_power_on(&store, &other));
 	assert_non_null(strstr(err, "chip \"unit\", this one is \"other\""));
 	other = config;
-	other.bank_rows = 512;
-	other.bank_cols = 512;
+	other.banks = 3;
 	assert_null(try_power_on(&store, &other));
 	assert_non_null(strstr(err, "geometry"));
 	other = config;
 	other.max_models = 5;
 	assert_null(try_power_on(&store, &other));
 	assert_non_null(strstr(err, "4 models"));
+	other = config;
+	strcpy(other.organisation, "inplace");
+	assert_null(try_power_on(&store, &other));
+	assert_non_null(strstr(err, "synergy"));
 	/* what the layout does not depend on may change */
 	other = config;
 	other.clock_khz = 5;
@@ -506,26 +536,32 @@ static void the_store_of_another_chip_is_refused(void **state)
 	chip = try_power_on(&store, &other);
 	assert_non_null(chip);
 	mx_chip_free(chip);
+	((struct mx_nv_super *)store.nv)->version = 1;
+	assert_null(try_power_on(&store, &config));
+	assert_non_null(strstr(err, "layout version 1, this chip model knows 2"));
 	memset(store.nv, 'x', store.bytes);
 	assert_null(try_power_on(&store, &config));
 	assert_non_null(strstr(err, "does not belong"));
 	store_free(&store);
 }
 
-/* Records whose checksum is right but which nobody honest wrote. */
+/* Records and maps whose checksums are right but which nobody honest wrote. */
 static void forged_records_are_dropped(void **state)
 {
 	static const uint64_t odd[] = {
-		0, 1, 127, 128, 4095, 4096, 8192, 65536, 126976, 131072, 1 << 20,
-		(uint64_t)1 << 32, INT64_MAX, UINT64_MAX - 4095, UINT64_MAX,
+		0, 1, 127, 4096, MXACCEL_CHUNK, MXACCEL_CHUNK + 1, ROOM - 1, ROOM, ROOM + 1,
+		(uint64_t)1 << 32, (uint64_t)1 << 47, INT64_MAX, UINT64_MAX - 65535, UINT64_MAX,
 	};
-	const size_t nr = ARRAY_SIZE(odd);
+	static const uint32_t chunk[] = { 0, 1, 2, 9, 10, 1 << 30, 1u << 31, UINT32_MAX };
+	const size_t nr = ARRAY_SIZE(odd), nr_chunk = ARRAY_SIZE(chunk);
+	const struct mx_nv_layout layout = mx_nv_layout(&config);
+	const size_t sizes = nr * nr, maps = nr_chunk * nr_chunk;
 	static struct sample_model m;
 	struct mx_nv_record *record;
 	struct mx_nv_dir *dir;
 	struct mx_chip *chip;
 	struct store store;
-	uint32_t id;
+	uint32_t id, *map;
 	size_t i;
 
 	(void)state;
@@ -534,35 +570,34 @@ static void forged_records_are_dropped(void **state)
 	chip = power_on(&store);
 	assert_int_equal(program(chip, &m, &id), 0);
 	mx_chip_free(chip);
-	for (i = 0; i < nr * nr * nr + 6; i++) {
-		memcpy(store.nv, store.disk, store.bytes);
-		dir = (struct mx_nv_dir *)(store.nv + 2 * MXACCEL_PAGE);
+	dir = (struct mx_nv_dir *)(store.nv + MXACCEL_PAGE + layout.dir_bytes);
+	map = (uint32_t *)(store.nv + layout.maps + layout.map_bytes);
+	record = (struct mx_nv_record *)(dir + 1);
+	for (i = 0; i < sizes + maps + 3; i++) {
+		memcpy(store.nv, store.disk, layout.storage);
 		assert_int_equal(dir->generation, 2);
-		record = (struct mx_nv_record *)(dir + 1);
 		assert_int_equal(record[0].flags, MX_NV_USED);
-		if (i < nr * nr * nr) {
-			record[1] = record[0];
-			record[1].content[0] ^= 1;
-			record[1].offset = odd[i % nr];
-			record[1].model_bytes = odd[i / nr % nr];
-			record[1].params_bytes = odd[i / nr / nr];
+		record[1] = record[0];
+		record[1].content[0] ^= 1;
+		map[0] = 0;
+		map[1] = 1;
+		if (i < sizes) {
+			record[1].model_bytes = odd[i % nr];
+			record[1].params_bytes = odd[i / nr];
+		} else if (i < sizes + maps) {
+			map[0] = chunk[(i - sizes) % nr_chunk];
+			map[1] = chunk[(i - sizes) / nr_chunk];
+			record[1].map_crc32c = mx_crc32c(map, 8);
 		} else {
-			record[1] = record[0];
-			switch (i - nr * nr * nr) {
-			case 0:	/* the same content twice, elsewhere */
-				record[1].offset = 65536;
-				memcpy(store.nv + 3 * MXACCEL_PAGE + 65536,
-				       store.nv + 3 * MXACCEL_PAGE, 65536);
+			switch (i - sizes - maps) {
+			case 0:	/* the same content twice */
+				record[1] = record[0];
 				break;
 			case 1:
 				record[1].flags = 2;
 				break;
-			case 2:
+			default:
 				record[1].rsvd = 1;
-				break;
-			default:	/* overlapping by a page or more */
-				record[1].content[1] ^= 1;
-				record[1].offset = (i - nr * nr * nr - 3) * MXACCEL_PAGE;
 			}
 		}
 		dir->crc32c = 0;
@@ -571,6 +606,7 @@ static void forged_records_are_dropped(void **state)
 		assert_true(resident(chip, &m));
 		assert_int_equal(mx_chip_dropped_models(chip), 1);
 		assert_int_equal(identify(chip).nr_models, 1);
+		assert_int_equal(identify(chip).free_bytes, ROOM - SAMPLE_ROOM);
 		mx_chip_free(chip);
 	}
 	store_free(&store);
@@ -638,9 +674,6 @@ static void threads_may_program_and_delete_at_once(void **state)
 	uint32_t i;
 
 	(void)state;
-	params.nv = aligned_alloc(MXACCEL_PAGE, mx_chip_nv_bytes(&config));
-	assert_non_null(params.nv);
-	memset(params.nv, 0, mx_chip_nv_bytes(&config));
 	for (i = 0; i < 3; i++)
 		make(&shared_model[i], i);
 	worker[0].chip = mx_chip_new(&config, &params, err, sizeof(err));
@@ -660,9 +693,8 @@ static void threads_may_program_and_delete_at_once(void **state)
 		if (info.flags & MXACCEL_MODEL_VALID)
 			assert_int_equal(mx_chip_model_delete(worker[0].chip, i), 0);
 	}
-	assert_int_equal(identify(worker[0].chip).free_bytes, 131072);
+	assert_int_equal(identify(worker[0].chip).free_bytes, ROOM);
 	mx_chip_free(worker[0].chip);
-	free(params.nv);
 }
 
 struct late_writer {
@@ -696,8 +728,8 @@ static void no_write_outlasts_its_programming(void **state)
 	(void)state;
 	store_init(&store, &config);
 	writer.chip = power_on(&store);
-	storage = store.nv + store.bytes - 131072;
-	after = malloc(131072);
+	storage = store.nv + store.bytes - ROOM;
+	after = malloc(ROOM);
 	assert_non_null(after);
 	for (round = 0; round < 200; round++) {
 		writer.writes = 0;
@@ -711,9 +743,9 @@ static void no_write_outlasts_its_programming(void **state)
 		else
 			assert_int_equal(mx_chip_prog_commit(writer.chip, writer.prog, &id),
 					 MXACCEL_ST_BAD_HASH);
-		memcpy(after, storage, 131072);
+		memcpy(after, storage, ROOM);
 		pthread_join(thread, NULL);
-		assert_memory_equal(after, storage, 131072);
+		assert_memory_equal(after, storage, ROOM);
 	}
 	free(after);
 	mx_chip_free(writer.chip);

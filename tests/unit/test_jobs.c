@@ -21,28 +21,24 @@ static const struct mx_chip_config config = {
 	.banks = 3, .bank_rows = 256, .bank_cols = 1024, .cell_bits = 4, .intermediate_banks = 1,
 	.small_rows = 128, .small_cols = 128, .dac_bits = 1, .adc_bits = 2, .digit_bits = 1,
 	.fabric_macs = 1024, .fabric_utilisation_percent = 85, .layer_cycles = 300,
-	.link_setup_cycles = 500, .link_bytes_per_10_cycles = 33,
+	.link_setup_cycles = 500, .link_bytes_per_10_cycles = 33, .cells_endurance = 1000000,
 	.max_models = 4, .max_contexts = 4, .max_buffers = 4, .max_io_bytes = 4096, .max_sg = 16,
 };
 
 static struct sample_model sample;
 static struct mx_chip *chip;
-static void *nv;
 static uint32_t model;
 
 static int power_on(void **state)
 {
 	struct mx_chip_params params = { .threads = 2 };
-	uint64_t bytes = mx_chip_nv_bytes(&config);
+	uint64_t bytes;
 	uint32_t prog;
 	char err[256];
 
 	(void)state;
-	nv = aligned_alloc(MXACCEL_PAGE, bytes);
-	if (!nv || !sample_make(&sample, 0))
+	if (!sample_make(&sample, 0))
 		return -1;
-	memset(nv, 0, bytes);
-	params.nv = nv;
 	chip = mx_chip_new(&config, &params, err, sizeof(err));
 	if (!chip || mx_chip_prog_begin(chip, sample.content, sizeof(sample.section),
 					sample.params_bytes, &prog))
@@ -59,7 +55,6 @@ static int power_off(void **state)
 	(void)state;
 	mx_chip_model_put(chip, model);
 	mx_chip_free(chip);
-	free(nv);
 	return 0;
 }
 
