@@ -162,7 +162,15 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_golden, 64);
  * @max_tokens:	longest sequence
  * @nr_regions:	entries of the region table, which follows this header
  * @nr_entries:	entries of the entry table, which follows the regions
- * @nr_ops:	macro-ops, which follow the entries and end the section
+ * @nr_ops:	macro-ops, which follow the entries
+ * @nr_places:	entries of the placement table, which follows the ops and ends the
+ *		section; 0: there is none, and the fields that follow are zero
+ * @place_units: units of the chip that the placement was made for, see struct
+ *		mxaccel_place
+ * @place_depth: tiles that each holds
+ * @place_rows:	rows of weights of a tile; banks: 0
+ * @place_cols:	columns of weights of a tile; banks: 0
+ * @place_organisation: what a unit is, MXACCEL_PLACE_*
  */
 struct mxaccel_model {
 	__le32	magic;
@@ -175,11 +183,22 @@ struct mxaccel_model {
 	__le32	nr_regions;
 	__le32	nr_entries;
 	__le32	nr_ops;
-	__u8	rsvd[36];
+	__le32	nr_places;
+	__le32	place_units;
+	__le32	place_depth;
+	__le32	place_rows;
+	__le32	place_cols;
+	__u8	place_organisation;
+	__u8	rsvd[15];
 };
 MXACCEL_ASSERT_SIZE(struct mxaccel_model, 128);
 MXACCEL_ASSERT_AT(struct mxaccel_model, params_bytes, 64);
 MXACCEL_ASSERT_AT(struct mxaccel_model, nr_ops, 88);
+MXACCEL_ASSERT_AT(struct mxaccel_model, place_organisation, 112);
+
+#define MXACCEL_PLACE_BANKS		1	/* a dense bank; a tile is MXACCEL_WORD bytes */
+#define MXACCEL_PLACE_GROUPS		2	/* arrays that share ADCs; a tile is an array */
+#define MXACCEL_PLACE_ARRAYS		3	/* an array with its own ADC, which is one tile */
 
 /**
  * struct mxaccel_region - a named piece of the activation buffer
@@ -269,6 +288,31 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_op, 64);
 MXACCEL_ASSERT_AT(struct mxaccel_op, dst_col, 12);
 MXACCEL_ASSERT_AT(struct mxaccel_op, w_off, 32);
 MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
+
+/**
+ * struct mxaccel_place - where weights lie on the chip
+ * @w_off:	of the MATMUL or EMBED ops that use them
+ * @first_unit:	first unit
+ * @nr_units:	units, which follow each other; unit 0 follows the last of the chip
+ * @fill:	0: tiles are dealt to the units in turn. Else units are filled one after
+ *		the other: @fill tiles on the first, place_depth on each that follows
+ *		but the last
+ *
+ * Tiles of a product of k inputs by n channels: ceil(k / place_rows) *
+ * ceil(n / place_cols); of a table of n rows: ceil(n / place_rows) *
+ * ceil(k / place_cols), in panels as of a product; in banks: words of its bytes
+ * in PARAMS. The table has every w_off of the program once, in ascending order,
+ * and puts on no unit more than it holds. A chip of another geometry than the
+ * table's makes its own, so that any image runs on any chip that it fits.
+ */
+struct mxaccel_place {
+	__le64	w_off;
+	__le32	first_unit;
+	__le32	nr_units;
+	__le32	fill;
+	__u8	rsvd[12];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_place, 32);
 
 /*
  * Macro-ops. T is the sequence's length (index of its last non-zero id plus

@@ -101,6 +101,7 @@ static void drop(struct mx_directory *dir, struct mx_slot *slot)
 	for (i = 0; slot->map && i < slot->nr_chunks; i++)
 		if (slot->map[i] != MX_NO_CHUNK)
 			mx_chunks_put(&dir->chunks, slot->map[i] & ~MX_MAP_SHARED);
+	mx_model_release(&slot->model);
 	free(slot->map);
 	slot->map = NULL;
 	slot->view = NULL;

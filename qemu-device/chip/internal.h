@@ -60,7 +60,8 @@ struct mx_chip {
  *
  * Every header field, region, entry, op operand, shape and parameter range;
  * regions fit mx_chip_act_bytes() at max_tokens. After this, running any entry
- * needs no bounds check but those of ids and lengths. Fills *@model's pointers.
+ * needs no bounds check but those of ids and lengths. Fills *@model's pointers
+ * and makes its placement, which mx_model_release() frees.
  * The section must be aligned to 8 bytes.
  * Return: SUCCESS, BAD_IMAGE, BAD_VERSION, TOO_LARGE, NO_MEMORY; a sentence in @err.
  */
@@ -68,6 +69,11 @@ uint16_t mx_model_check(const struct mx_chip_config *config,
 			const void *model_section, uint64_t model_bytes,
 			const void *params, uint64_t params_bytes,
 			struct mx_model *model, char *err, size_t err_bytes);
+/* Frees what the check made; harmless twice. */
+void mx_model_release(struct mx_model *model);
+
+/* Bytes of a region for a sequence of so many tokens, saturated. */
+uint64_t mx_region_bytes(const struct mxaccel_region *region, uint64_t tokens);
 
 /* The model with this id, or NULL; the caller holds a reference or the answer is momentary. */
 struct mx_model *mx_directory_model(struct mx_chip *chip, uint32_t id);

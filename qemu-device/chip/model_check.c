@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "model_check.h"
+#include "place_policy.h"
 
 void mx_check_fail(struct mx_check *check, const char *format, ...)
 {
@@ -112,15 +113,18 @@ static bool check_header(struct mx_check *check, uint64_t model_bytes, uint64_t 
 			      MXACCEL_MODEL_MAX_ENTRIES);
 	if (sizeof(*head) + (uint64_t)head->nr_regions * sizeof(struct mxaccel_region) +
 	    (uint64_t)head->nr_entries * sizeof(struct mxaccel_entry) +
-	    (uint64_t)head->nr_ops * sizeof(struct mxaccel_op) != model_bytes)
-		return MX_BAD(check, "%u regions, %u entries and %u ops do not fill the section's %llu bytes",
-			      head->nr_regions, head->nr_entries, head->nr_ops,
+	    (uint64_t)head->nr_ops * sizeof(struct mxaccel_op) +
+	    (uint64_t)head->nr_places * sizeof(struct mxaccel_place) != model_bytes)
+		return MX_BAD(check, "%u regions, %u entries, %u ops and %u placements do not fill the section's %llu bytes",
+			      head->nr_regions, head->nr_entries, head->nr_ops, head->nr_places,
 			      (unsigned long long)model_bytes);
+	if (!head->nr_places && (head->place_units || head->place_depth || head->place_rows ||
+				 head->place_cols || head->place_organisation))
+		return MX_BAD(check, "the header tells what a placement was made for, but there is none");
 	return true;
 }
 
-/* Bytes of a region for the longest sequence, saturated. */
-static uint64_t region_bytes(const struct mxaccel_region *region, uint64_t tokens)
+uint64_t mx_region_bytes(const struct mxaccel_region *region, uint64_t tokens)
 {
 	uint64_t elements, bytes;
 
@@ -159,7 +163,7 @@ static bool check_regions(struct mx_check *check)
 			return MX_BAD(check, "a reserved field of region %u is not zero", i);
 		if (region->kind == MXACCEL_REGION_IDS ? region->cols > 1 : !region->cols)
 			return MX_BAD(check, "region %u cannot have %u columns", i, region->cols);
-		bytes = region_bytes(region, check->head->max_tokens);
+		bytes = mx_region_bytes(region, check->head->max_tokens);
 		if (bytes > room - used) {
 			check->status = MXACCEL_ST_TOO_LARGE;
 			return MX_BAD(check, "%u tokens need more than the %llu bytes that the chip has for intermediates (region %u)",
@@ -236,6 +240,37 @@ static bool check_entries(struct mx_check *check, const struct mxaccel_op *ops)
 	return true;
 }
 
+/* The image's own placement if it was made for this chip, else the chip's. */
+static uint16_t place(struct mx_check *check, struct mx_model *model, uint64_t model_bytes)
+{
+	struct mx_place_geometry geometry = mx_place_geometry(check->config);
+	const struct mxaccel_place *table = (const void *)(model->op + model->head->nr_ops);
+	uint16_t status = MXACCEL_ST_SUCCESS;
+
+	if (model->head->nr_places)
+		status = mx_place_table_check(&geometry, model, table, &model->place, check->err,
+					      check->err_bytes);
+	if (status == MXACCEL_ST_SUCCESS)
+		status = mx_place_check(check->config, model, model_bytes, check->err,
+					check->err_bytes);
+	if (status == MXACCEL_ST_SUCCESS && !model->place) {
+		status = mx_place_make(&geometry, model, MX_PLACE_SPREAD, &model->place);
+		if (status == MXACCEL_ST_TOO_LARGE)
+			mx_check_fail(check, "weights that overlap have more tiles than the chip");
+	}
+	if (status == MXACCEL_ST_NO_MEMORY)
+		mx_check_fail(check, "out of memory");
+	if (status != MXACCEL_ST_SUCCESS)
+		mx_model_release(model);
+	return status;
+}
+
+void mx_model_release(struct mx_model *model)
+{
+	free(model->place);
+	model->place = NULL;
+}
+
 uint16_t mx_model_check(const struct mx_chip_config *config,
 			const void *model_section, uint64_t model_bytes,
 			const void *params, uint64_t params_bytes,
@@ -272,7 +307,6 @@ uint16_t mx_model_check(const struct mx_chip_config *config,
 		return MXACCEL_ST_NO_MEMORY;
 	}
 	if (check_entries(&check, ops)) {
-		check.status = MXACCEL_ST_SUCCESS;
 		memset(model, 0, sizeof(*model));
 		model->head = head;
 		model->region = check.region;
@@ -280,6 +314,7 @@ uint16_t mx_model_check(const struct mx_chip_config *config,
 		model->op = ops;
 		model->params = params;
 		model->params_bytes = params_bytes;
+		check.status = place(&check, model, model_bytes);
 	}
 	free(check.written);
 	return check.status;
