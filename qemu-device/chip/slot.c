@@ -46,6 +46,7 @@ void mx_slot_release(struct mx_chip *chip, struct mx_slot *slot)
 		if (slot->map[i] != MX_NO_CHUNK)
 			retired += mx_chunks_put(&dir->chunks, slot->map[i] & ~MX_MAP_SHARED);
 	mx_chunks_reindex(&dir->chunks);
+	mx_model_release(&slot->model);
 	free(slot->map);
 	slot->map = NULL;
 	slot->state = MX_SLOT_FREE;
