@@ -24,11 +24,6 @@ struct mx_slot *mx_directory_lookup(struct mx_directory *dir, const uint8_t cont
 	return NULL;
 }
 
-static uint32_t map_crc(const struct mx_slot *slot)
-{
-	return mx_crc32c(slot->map, slot->nr_chunks * sizeof(slot->map[0]));
-}
-
 static int persist_map(struct mx_directory *dir, const struct mx_slot *slot)
 {
 	uint32_t id = mx_directory_id(dir, slot);
@@ -52,7 +47,6 @@ int mx_directory_commit(struct mx_directory *dir, const struct mx_slot *added)
 		if (slot->state != MX_SLOT_VALID && slot != added)
 			continue;
 		dir->records[i].flags = MX_NV_USED;
-		dir->records[i].map_crc32c = map_crc(slot);
 		memcpy(dir->records[i].content, slot->content, 32);
 		dir->records[i].model_bytes = slot->model_bytes;
 		dir->records[i].params_bytes = slot->params_bytes;
@@ -63,7 +57,8 @@ int mx_directory_commit(struct mx_directory *dir, const struct mx_slot *added)
 
 /*
  * Takes a record and its map from the store into a slot, if they make sense
- * beside the slots taken over so far. SUCCESS, BAD_IMAGE, TOO_LARGE, NO_MEMORY.
+ * beside the slots taken over so far. A wrong map that names chunks there are is
+ * left to the check of their content. SUCCESS, BAD_IMAGE, TOO_LARGE, NO_MEMORY.
  */
 static uint16_t read_record(struct mx_directory *dir, struct mx_slot *slot,
 			    const struct mx_nv_record *record)
@@ -71,7 +66,7 @@ static uint16_t read_record(struct mx_directory *dir, struct mx_slot *slot,
 	uint16_t status;
 	uint32_t i;
 
-	if (record->flags != MX_NV_USED || record->rsvd || !record->model_bytes ||
+	if (record->flags != MX_NV_USED || record->rsvd || record->rsvd2 || !record->model_bytes ||
 	    mx_directory_lookup(dir, record->content))
 		return MXACCEL_ST_BAD_IMAGE;
 	status = mx_slot_size(dir, slot, record->model_bytes, record->params_bytes);
@@ -83,8 +78,6 @@ static uint16_t read_record(struct mx_directory *dir, struct mx_slot *slot,
 	for (i = 0; i < slot->nr_chunks; i++)
 		if (slot->map[i] >= dir->chunks.nr)
 			status = MXACCEL_ST_BAD_IMAGE;
-	if (map_crc(slot) != record->map_crc32c)
-		status = MXACCEL_ST_BAD_IMAGE;
 	if (status != MXACCEL_ST_SUCCESS)
 		memset(slot->map, 0xff, slot->nr_chunks * sizeof(slot->map[0]));
 	for (i = 0; i < slot->nr_chunks && status == MXACCEL_ST_SUCCESS; i++)

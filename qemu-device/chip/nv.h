@@ -5,7 +5,8 @@
  *	page 0		superblock: which chip this is
  *	then		directory copy 0, directory copy 1 (whole pages each)
  *	then		wear: for each chunk, how often it was programmed (__le32)
- *	then		maps: for each directory slot, the chunks of its model (__le32)
+ *	then		maps: for each directory slot, the chunks of its model (__le32): those
+ *			of MODEL, then those of PARAMS, each in order
  *	then, at a multiple of MXACCEL_CHUNK: storage, chunk after chunk
  *
  * Wear and each map take whole pages. A new directory goes to the copy that is
@@ -74,18 +75,17 @@ MXACCEL_ASSERT_SIZE(struct mx_nv_dir, 64);
 /**
  * struct mx_nv_record - directory slot
  * @flags:	MX_NV_USED, or the whole record is zero
- * @map_crc32c:	of the slot's map: one chunk number for each chunk of MODEL, then
- *		for each of PARAMS; each section starts at a chunk of its own
- * @content:	content id
  * @rsvd:	zero
+ * @content:	content id
+ * @rsvd2:	zero
  * @model_bytes: of the MODEL section
  * @params_bytes: of the PARAMS section
  */
 struct mx_nv_record {
 	__le32	flags;
-	__le32	map_crc32c;
+	__le32	rsvd;
 	__u8	content[32];
-	__le64	rsvd;
+	__le64	rsvd2;
 	__le64	model_bytes;
 	__le64	params_bytes;
 };

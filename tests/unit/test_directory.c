@@ -545,7 +545,7 @@ static void the_store_of_another_chip_is_refused(void **state)
 	store_free(&store);
 }
 
-/* Records and maps whose checksums are right but which nobody honest wrote. */
+/* Records whose checksum is right, and maps, which nobody honest wrote. */
 static void forged_records_are_dropped(void **state)
 {
 	static const uint64_t odd[] = {
@@ -573,7 +573,7 @@ static void forged_records_are_dropped(void **state)
 	dir = (struct mx_nv_dir *)(store.nv + MXACCEL_PAGE + layout.dir_bytes);
 	map = (uint32_t *)(store.nv + layout.maps + layout.map_bytes);
 	record = (struct mx_nv_record *)(dir + 1);
-	for (i = 0; i < sizes + maps + 3; i++) {
+	for (i = 0; i < sizes + maps + 4; i++) {
 		memcpy(store.nv, store.disk, layout.storage);
 		assert_int_equal(dir->generation, 2);
 		assert_int_equal(record[0].flags, MX_NV_USED);
@@ -587,7 +587,6 @@ static void forged_records_are_dropped(void **state)
 		} else if (i < sizes + maps) {
 			map[0] = chunk[(i - sizes) % nr_chunk];
 			map[1] = chunk[(i - sizes) / nr_chunk];
-			record[1].map_crc32c = mx_crc32c(map, 8);
 		} else {
 			switch (i - sizes - maps) {
 			case 0:	/* the same content twice */
@@ -596,8 +595,11 @@ static void forged_records_are_dropped(void **state)
 			case 1:
 				record[1].flags = 2;
 				break;
-			default:
+			case 2:
 				record[1].rsvd = 1;
+				break;
+			default:
+				record[1].rsvd2 = 1;
 			}
 		}
 		dir->crc32c = 0;
