@@ -11,6 +11,7 @@
 
 #include "card.h"
 #include "mxmap.h"
+#include "place_report.h"
 
 #define MAX_README (16u << 20)
 
@@ -104,12 +105,12 @@ static char *find_license(const char *folder)
 
 char *card_make(const char *folder, const char *name, const char *chip,
 		const struct hf_config *config, const struct plan *plan,
-		const struct quantise_report *report)
+		const struct quantise_report *report, const json_t *placement)
 {
 	char *source = card_folder_name(folder), *license = find_license(folder), *text = NULL;
 	json_t *card;
 
-	card = json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:O, s:{s:s, s:f, s:f, s:f, s:s}}",
+	card = json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:I, s:O, s:o, s:{s:s, s:f, s:f, s:f, s:s}}",
 			 "name", name,
 			 "source", source && is_utf8(source) ? source : NULL,
 			 "license", license,
@@ -117,6 +118,7 @@ char *card_make(const char *folder, const char *name, const char *chip,
 			 "builder", "mxmap " MXMAP_VERSION,
 			 "parameters", (json_int_t)plan->parameters,
 			 "config", config->json,
+			 "placement", place_summary(placement),
 			 "quantisation",
 			 "weights", "INT8, symmetric, a scale per output channel or table row",
 			 "relative_error", quantise_relative(&report->matrices),

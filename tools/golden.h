@@ -19,14 +19,6 @@
 int target_read(const char *name, struct mx_chip_config *config);
 
 /**
- * target_fits() - the chip has room for a model, its intermediates and its results
- * @why:	if not: a sentence that says by how much
- * @room:	at @why
- */
-bool target_fits(const struct mx_chip_config *config, const struct mxaccel_model *model,
-		 uint64_t model_bytes, char *why, size_t room);
-
-/**
  * golden_make() - program a chip in this process and run a fixed job on it
  * @config:	chip
  * @content:	content id of the model

@@ -22,6 +22,7 @@
 #include "hf_tokenizer.h"
 #include "image_writer.h"
 #include "mxmap.h"
+#include "place_report.h"
 #include "program.h"
 #include "quantise.h"
 
@@ -38,15 +39,19 @@ static const char usage[] =
 "  -p, --planes N        INT8 planes of activations into Q, K, V and the feed-forward\n"
 "                        network: 2 (default), or 1, which needs nearly half the work\n"
 "                        but lets outlying channels drown the others\n"
+"      --place POLICY    spread: products that run at once on different crossbars\n"
+"                        (default); linear: one crossbar filled after the other\n"
+"      --report FILE     write what the placement takes and gives, as JSON\n"
+"      --plan            write no image, only show the placement; config.json is enough\n"
 "  -v, --verbose         say what became of each parameter\n"
 "  -h, --help            show this\n"
 "      --version         show the version\n";
 
 struct options {
-	const char *folder, *output, *chip, *name;
+	const char *folder, *output, *chip, *name, *place, *report;
 	uint32_t max_tokens;
 	unsigned int planes;
-	bool verbose;
+	bool verbose, plan;
 };
 
 /* Everything that a mapping needs; freed as a whole. */
@@ -64,6 +69,7 @@ struct mapping {
 	struct mxaccel_image header;
 	struct mxaccel_section params;
 	struct quantise_report report;
+	json_t *placement;
 	struct timespec begin;
 };
 
@@ -90,12 +96,15 @@ static int parse_options(int argc, char **argv, struct options *options)
 		{ "name", required_argument, NULL, 'n' },
 		{ "max-tokens", required_argument, NULL, 't' },
 		{ "planes", required_argument, NULL, 'p' },
+		{ "place", required_argument, NULL, 'P' },
+		{ "report", required_argument, NULL, 'r' },
+		{ "plan", no_argument, NULL, 'l' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ }
 	};
-	int option;
+	int option, policy;
 
 	while ((option = getopt_long(argc, argv, "o:c:n:t:p:vh", longs, NULL)) != -1) {
 		switch (option) {
@@ -117,6 +126,17 @@ static int parse_options(int argc, char **argv, struct options *options)
 				return mxmap_fail("--planes %s: there can be 1 or 2", optarg);
 			options->planes = *optarg - '0';
 			break;
+		case 'P':
+			options->place = optarg;
+			if (!place_policy_from_name(optarg, &policy))
+				return mxmap_fail("--place %s: must be spread or linear", optarg);
+			break;
+		case 'r':
+			options->report = optarg;
+			break;
+		case 'l':
+			options->plan = true;
+			break;
 		case 'v':
 			options->verbose = true;
 			break;
@@ -135,7 +155,7 @@ static int parse_options(int argc, char **argv, struct options *options)
 	if (optind + 1 != argc)
 		return mxmap_fail("name one model folder (mxmap --help says more)");
 	options->folder = argv[optind];
-	if (!options->output)
+	if (!options->output && !options->plan)
 		return mxmap_fail("-o FILE is needed: where the image goes");
 	return 0;
 }
@@ -170,6 +190,8 @@ static int set_name(struct mapping *m)
 static int try_layout(struct mapping *m, const struct heads *heads, uint32_t max_tokens,
 		      char *why, size_t room)
 {
+	int policy;
+
 	free(m->model);
 	m->model = NULL;
 	plan_free(&m->plan);
@@ -179,13 +201,16 @@ static int try_layout(struct mapping *m, const struct heads *heads, uint32_t max
 				&m->model_bytes);
 	if (!m->model)
 		return -1;
-	return target_fits(&m->chip, m->model, m->model_bytes, why, room) ? 0 : 1;
+	place_policy_from_name(m->options->place, &policy);
+	if (place_apply(&m->chip, policy, &m->model, &m->model_bytes))
+		return -1;
+	return place_fits(&m->chip, m->model, m->model_bytes, why, room) ? 0 : 1;
 }
 
 /* The result of "mlm" is as wide as the vocabulary: the rest may fit where that does not. */
 static int lay_out(struct mapping *m, struct heads *heads, uint32_t max_tokens)
 {
-	char why[256], without[256];
+	char why[512], without[512];
 	int ret = try_layout(m, heads, max_tokens, why, sizeof(why));
 
 	if (ret > 0 && heads->mlm) {
@@ -203,7 +228,7 @@ static int lay_out(struct mapping *m, struct heads *heads, uint32_t max_tokens)
 static int prepare(struct mapping *m)
 {
 	uint32_t max_tokens = m->options->max_tokens;
-	struct heads heads;
+	struct heads heads = { 0 };
 
 	if (target_read(m->options->chip, &m->chip) ||
 	    hf_config_read(m->options->folder, &m->config) || set_name(m))
@@ -213,11 +238,22 @@ static int prepare(struct mapping *m)
 	if (max_tokens > m->config.positions)
 		return mxmap_fail("--max-tokens %u: the model has positions for %u", max_tokens,
 				  m->config.positions);
+	if (m->options->plan)
+		return lay_out(m, &heads, max_tokens);
 	if (hf_tokenizer_read(m->options->folder, m->config.vocab, &m->tokenizer) ||
 	    checkpoint_open(m->options->folder, &m->checkpoint) ||
 	    heads_find(&m->checkpoint, &m->config, &heads) || lay_out(m, &heads, max_tokens))
 		return -1;
 	return checkpoint_check(&m->checkpoint, &m->plan);
+}
+
+/* Where the weights lie, and what that gives */
+static int report_placement(struct mapping *m)
+{
+	m->placement = place_report(&m->chip, m->options->place, m->model, m->model_bytes);
+	if (!m->placement)
+		return -1;
+	return m->options->report ? place_save(m->placement, m->options->report) : 0;
 }
 
 static int write_model(struct mapping *m)
@@ -253,7 +289,7 @@ static int write_model(struct mapping *m)
 static int write_card(struct mapping *m)
 {
 	char *card = card_make(m->options->folder, m->name, m->chip.name, &m->config, &m->plan,
-			       &m->report);
+			       &m->report, m->placement);
 	int ret;
 
 	if (!card)
@@ -325,17 +361,20 @@ static void summary(const struct mapping *m)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .chip = "mx1", .planes = 2 };
+	struct options options = { .chip = "mx1", .place = "spread", .planes = 2 };
 	struct mapping m = { .options = &options };
 	int ret = parse_options(argc, argv, &options);
 
 	clock_gettime(CLOCK_MONOTONIC, &m.begin);
 	if (ret)
 		return ret < 0 ? 2 : 0;
-	ret = prepare(&m) || write_image(&m);
+	ret = prepare(&m) || report_placement(&m) || (!options.plan && write_image(&m));
 	if (!ret)
+		place_print(m.placement, options.plan ? stdout : stderr);
+	if (!ret && !options.plan)
 		summary(&m);
 	image_abort(m.writer);
+	json_decref(m.placement);
 	free(m.model);
 	plan_free(&m.plan);
 	checkpoint_close(&m.checkpoint);

@@ -317,21 +317,3 @@ struct mxaccel_model *program_make(const struct hf_config *config, const struct 
 	free(b.op);
 	return model;
 }
-
-uint64_t program_act_bytes(const struct mxaccel_model *model, uint32_t tokens)
-{
-	const struct mxaccel_region *region = (const void *)(model + 1);
-	uint64_t sum = 0;
-	uint32_t i;
-
-	for (i = 0; i < model->nr_regions; i++) {
-		uint64_t elements = region[i].cols ? region[i].cols : 1;
-
-		if (region[i].kind != MXACCEL_REGION_SEQ)
-			elements *= tokens;
-		if (region[i].kind == MXACCEL_REGION_SCORES)
-			elements *= tokens;
-		sum += (4 * elements + MXACCEL_WORD - 1) / MXACCEL_WORD * MXACCEL_WORD;
-	}
-	return sum;
-}

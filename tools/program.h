@@ -112,7 +112,4 @@ struct mxaccel_model *program_make(const struct hf_config *config, const struct 
 				   const char *name, uint32_t max_tokens, unsigned int planes,
 				   uint64_t *bytes);
 
-/* Bytes of intermediates that the program needs for a sequence of so many tokens. */
-uint64_t program_act_bytes(const struct mxaccel_model *model, uint32_t tokens);
-
 #endif /* PROGRAM_H */

@@ -28,9 +28,10 @@ too_large(const struct fit *fit, const char *format, ...)
 	return MXACCEL_ST_TOO_LARGE;
 }
 
-static uint64_t page_up(uint64_t bytes)
+/* Cells are given out in chunks. */
+static uint64_t chunk_up(uint64_t bytes)
 {
-	return mx_place_ceil(bytes, MXACCEL_PAGE) * MXACCEL_PAGE;
+	return mx_place_ceil(bytes, MXACCEL_CHUNK) * MXACCEL_CHUNK;
 }
 
 static uint64_t plus(uint64_t a, uint64_t b)
@@ -159,17 +160,14 @@ static uint16_t check_tokens(const struct fit *fit, const struct token_limit *li
 
 /* -------------------------------------------------------------------- cells */
 
-static uint16_t check_bytes(const struct fit *fit, uint64_t model_bytes)
+static uint16_t check_banks(const struct fit *fit, uint64_t model_bytes)
 {
-	uint64_t need = plus(page_up(model_bytes), page_up(fit->model->params_bytes));
+	uint64_t need = plus(chunk_up(model_bytes), chunk_up(fit->model->params_bytes));
 	uint64_t room = mx_chip_capacity(fit->config);
 	uint64_t bank = (uint64_t)fit->geometry.depth * MXACCEL_WORD;
 
 	if (need <= room)
 		return MXACCEL_ST_SUCCESS;
-	if (fit->geometry.organisation != MXACCEL_PLACE_BANKS)
-		return too_large(fit, "the model needs %" PRIu64 " bytes of cells, chip %s has %" PRIu64 ": it is %" PRIu64 " bytes too large",
-				 need, fit->config->name, room, need - room);
 	return too_large(fit, "the model needs %" PRIu64 " bytes of cells, chip %s has %" PRIu64 " in %u banks: it is %" PRIu64 " bytes too large; with banks = %" PRIu64 " the chip would hold it",
 			 need, fit->config->name, room, fit->geometry.units, need - room,
 			 fit->config->banks + mx_place_ceil(need - room, bank));
@@ -181,7 +179,7 @@ static uint16_t check_arrays(const struct fit *fit, uint64_t model_bytes)
 	const struct mx_place_geometry *g = &fit->geometry;
 	const struct mx_chip_config *c = fit->config;
 	uint64_t array = mx_chip_array_weights(c), room = mx_chip_capacity(c) / array;
-	uint64_t all = plus(page_up(model_bytes), fit->model->params_bytes);
+	uint64_t all = plus(chunk_up(model_bytes), chunk_up(fit->model->params_bytes));
 	uint64_t kv = kv_arrays(fit, fit->model->head->max_tokens), other, need, total;
 	struct mx_place_weights *weights = mx_place_weights(g, fit->model);
 	uint64_t unit_arrays = c->kind == MX_TRADITIONAL ? (uint64_t)c->tiles * c->groups : g->depth;
@@ -223,8 +221,9 @@ uint16_t mx_place_check(const struct mx_chip_config *config, const struct mx_mod
 	if (model_bytes > MXACCEL_MODEL_MAX_BYTES)
 		return too_large(&fit, "the program takes %" PRIu64 " bytes, more than the %u that any chip takes",
 				 model_bytes, MXACCEL_MODEL_MAX_BYTES);
-	status = check_bytes(&fit, model_bytes);
-	if (status == MXACCEL_ST_SUCCESS && config->kind != MX_SYNERGY)
+	if (config->kind == MX_SYNERGY)
+		status = check_banks(&fit, model_bytes);
+	else
 		status = check_arrays(&fit, model_bytes);
 	for (i = 0; i < nr && status == MXACCEL_ST_SUCCESS; i++)
 		status = check_tokens(&fit, &limits[i]);

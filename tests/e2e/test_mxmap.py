@@ -49,7 +49,10 @@ class Image:
             self.entries[model[i:i + 32].rstrip(b"\0").decode()] = [
                 dict(zip(OP_FIELDS, OP.unpack_from(model, first + 64 * (begin + op))))
                 for op in range(count)]
-        assert first + 64 * ops == len(model)
+        places, *self.place_geometry = struct.unpack_from("<5I", model, 92)
+        self.places = [struct.unpack_from("<QIII", model, first + 64 * ops + 32 * i)
+                       for i in range(places)]
+        assert first + 64 * ops + 32 * places == len(model)
 
     def floats(self, offset, count):
         return np.frombuffer(self.sections[PARAMS], "<f4", count, offset)

@@ -234,4 +234,22 @@ static inline uint64_t place_score(const struct mx_place *place, const struct mx
 	return sum.reads;
 }
 
+static inline void place_same(const struct mx_place *a, const struct mx_place *b)
+{
+	uint32_t i;
+
+	assert_int_equal(a->nr, b->nr);
+	for (i = 0; i < a->nr; i++) {
+		assert_int_equal(a->span[i].w_off, b->span[i].w_off);
+		assert_int_equal(a->span[i].first, b->span[i].first);
+		assert_int_equal(a->span[i].units, b->span[i].units);
+		assert_int_equal(a->span[i].fill, b->span[i].fill);
+		assert_int_equal(a->span[i].tiles, b->span[i].tiles);
+		assert_int_equal(a->span[i].passes, b->span[i].passes);
+	}
+	assert_int_equal(a->tiles, b->tiles);
+	assert_int_equal(a->geometry.units, b->geometry.units);
+	assert_int_equal(a->geometry.depth, b->geometry.depth);
+}
+
 #endif /* PLACE_MODEL_H */
