@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * fidelity=analog: stationary products as the in-place crossbars compute them.
+ *
+ * A group is the rows of one array that are active in one conversion. Inputs go
+ * in as digits, a step after another; weights lie in slices. With the level
+ * L[n][r] of a slice and the digit d[t][r] of a step
+ *
+ *	S = sum over the group's rows of L[n][r] * d[t][r]
+ *	code = clamp(round(S / (unit * lsb)), low, high)
+ *	y[t][n] = sum over groups, slices and steps of
+ *		  lsb * code * 2^(cell_bits * slice) * weight(step)	(and corrections)
+ *
+ * Levels are in counts, or in 1/MX_ANALOG_UNIT of one if a cell effect is on, so that
+ * all of it is integer arithmetic, equal on every host. Documentation/analog.rst has
+ * the corrections and the effects.
+ */
+#ifndef MX_CHIP_ANALOG_H
+#define MX_CHIP_ANALOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "chip.h"
+
+struct mx_pool;
+
+/* Parts of a count that levels have while an effect is on. */
+#define MX_ANALOG_UNIT 32
+#define MX_MAX_STEPS 8
+
+/**
+ * struct mx_analog - how products are computed
+ * @keys:	of the chip file
+ * @seed:	serial number of the chip: key of all random numbers
+ * @active:	rows of a full group
+ * @slices:	cells, or pairs of them, of a weight
+ * @cell_bits:	bits of a slice
+ * @top:	highest level of a cell, 2^cell_bits - 1
+ * @dac_bits:	bits of a step
+ * @steps:	of an input
+ * @step_weight: factor of a step's sums
+ * @step_signed: a step's digits can be negative
+ * @low, @high:	range of the codes of each step
+ * @lsb:	counts of a code, of each slice
+ * @effects:	a cell effect is on
+ * @unit:	parts of a count that levels are in: MX_ANALOG_UNIT or 1
+ * @pedestal:	of a cell at level 0, in these parts; see on_off_ratio
+ */
+struct mx_analog {
+	struct mx_analog_keys keys;
+	uint64_t seed;
+	uint32_t active;
+	uint32_t slices;
+	uint32_t cell_bits;
+	int32_t top;
+	uint32_t dac_bits;
+	uint32_t steps;
+	int32_t step_weight[MX_MAX_STEPS];
+	bool step_signed[MX_MAX_STEPS];
+	int32_t low[MX_MAX_STEPS], high[MX_MAX_STEPS];
+	int32_t lsb[MX_MAX_SLICES];
+	bool effects;
+	int32_t unit;
+	int32_t pedestal;
+};
+
+/* From a chip file of an organisation whose cells compute. */
+void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed);
+
+/**
+ * struct mx_analog_product - a product y = x w of integers
+ * @panels:	weights, see MXACCEL_PANEL_OFFSET; aligned to MXACCEL_WORD
+ * @place:	where the first of them lies among the chip's cells: random numbers of
+ *		a cell depend on it. MX_ANALOG_CELLS apart for each byte.
+ * @k:		length of the dot products
+ * @n:		output columns
+ * @x:		inputs: int8, or uint8 if the input coding is unsigned
+ * @x_stride:	bytes from row to row
+ * @x_shift:	they stand for x - @x_shift: signed activations in unsigned coding
+ * @rows:	rows of @x
+ * @sums:	S of all conversions, [group][slice][step][n][rows], or NULL
+ * @codes:	their codes, likewise
+ * @no_proof:	convert also what is proved to lose nothing; so do @sums and @codes
+ * @put:	takes results: @nr_rows rows of MXACCEL_PANEL_COLS columns from
+ *		[@row][@col]; on any thread
+ * @arg:	for @put
+ * @saturated:	out: conversions whose code was clamped
+ */
+struct mx_analog_product {
+	const int8_t *panels;
+	uint64_t place;
+	size_t k;
+	size_t n;
+	const uint8_t *x;
+	size_t x_stride;
+	int32_t x_shift;
+	size_t rows;
+	int32_t *sums;
+	int32_t *codes;
+	bool no_proof;
+	void (*put)(void *arg, size_t row, size_t nr_rows, size_t col,
+		    const int64_t block[][MXACCEL_PANEL_COLS]);
+	void *arg;
+	uint64_t saturated;
+};
+
+/* Conversions groups of a product of length @k. */
+static inline size_t mx_analog_groups(const struct mx_analog *analog, size_t k)
+{
+	return (k + analog->active - 1) / analog->active;
+}
+
+/**
+ * mx_analog_multiply() - compute a product
+ *
+ * @isa picks the kernels, the bits do not depend on it nor on the threads.
+ * Weights must be representable: mx_analog_weight_fits().
+ * Return: 0 or -ENOMEM.
+ */
+int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product *product,
+		       enum mx_isa isa, struct mx_pool *pool);
+
+/* -128 has no pair of cells where 7 bits are all there are. */
+static inline bool mx_analog_weight_fits(const struct mx_analog *analog, int w)
+{
+	return analog->keys.mapping == MX_OFFSET || w > -128 ||
+	       analog->slices * analog->cell_bits >= 8;
+}
+
+/* Nor does an input. @x: int8 or, for unsigned coding, uint8 */
+static inline bool mx_analog_input_fits(const struct mx_analog *analog, int x)
+{
+	return analog->keys.input != MX_SIGN_MAGNITUDE || x > -128 ||
+	       analog->steps * analog->dac_bits >= 8;
+}
+
+/* Level of a weight in a slice: of the cell, or of the pair of cells, in counts. */
+static inline int mx_analog_level(const struct mx_analog *analog, int w, uint32_t slice)
+{
+	int magnitude = w < 0 ? -w : w;
+	uint32_t shift = slice * analog->cell_bits;
+
+	if (analog->keys.mapping == MX_OFFSET)
+		return ((w + 128) >> shift) & analog->top;
+	magnitude = (magnitude >> shift) & analog->top;
+	return w < 0 ? -magnitude : magnitude;
+}
+
+/* Digit of an input byte in a step. */
+static inline int mx_analog_digit(const struct mx_analog *analog, uint8_t byte, uint32_t step)
+{
+	int mask = (1 << analog->dac_bits) - 1, shift = step * analog->dac_bits;
+	int x = (int8_t)byte, digit = (byte >> shift) & mask;
+
+	if (analog->keys.input == MX_SIGN_MAGNITUDE) {
+		digit = ((x < 0 ? -x : x) >> shift) & mask;
+		return x < 0 ? -digit : digit;
+	}
+	if (analog->step_signed[step] && digit > mask >> 1)
+		digit -= mask + 1;
+	return digit;
+}
+
+#endif /* MX_CHIP_ANALOG_H */

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Inside the analog products: the parts that differ by instruction set. */
+#ifndef MX_CHIP_ANALOG_KERNEL_H
+#define MX_CHIP_ANALOG_KERNEL_H
+
+#include "analog.h"
+#include "kernels.h"
+
+#define COLS MXACCEL_PANEL_COLS
+/* Rows of inputs ("tokens") that a tile has, a block, and a piece of work. */
+#define TILE 16
+#define BLOCK 64
+#define PIECE 128
+
+/* Rows whose bits choose one entry of a table. */
+#define LUT_ROWS 6
+#define LUT_ENTRIES 64
+
+/**
+ * struct mx_lut_column - a column slice of one group, converted with tables
+ * @level:	of each row of the group, zeros up to 6 * @tables, and 64 bytes more
+ * @tables:	tables of a group, a multiple of 4
+ * @index:	[step][table][BLOCK]: which entry, of each token; tokens lie at
+ *		mx_lut_lane(). Blocks of tokens are @block_stride bytes apart.
+ * @blocks:	blocks of tokens, two at most
+ * @bias:	added to each level, so that none is negative
+ * @span:	largest level, bias included
+ * @divisor, @shift, @half: round(S / lsb) = ((S + half) * divisor >> 16 >> shift) -
+ *		offset; @divisor 0: lsb is 1
+ * @offset:	codes by which S was raised before, an even number
+ * @lsb:	counts of a code
+ * @tie_even:	ties go to the even code
+ * @low, @high:	range of the codes
+ * @scale:	factor of the sum of codes times @step_weight, which is added to
+ * @acc:	[block][BLOCK]
+ * @step_weight: of each step
+ */
+struct mx_lut_column {
+	const int8_t *level;
+	size_t tables;
+	const uint8_t *index;
+	size_t block_stride;
+	size_t blocks;
+	int32_t bias, span;
+	uint16_t divisor;
+	uint16_t shift;
+	uint16_t half;
+	int16_t offset;
+	int16_t lsb;
+	bool tie_even;
+	int16_t low, high;
+	int32_t scale;
+	int16_t step_weight[MX_MAX_STEPS];
+	int32_t *acc;
+};
+
+/* Byte of a token in an index vector: results then come out in the tokens' order. */
+static inline uint32_t mx_lut_lane(uint32_t token)
+{
+	uint32_t quarter = token / 16, lane = token / 4 % 4, element = token % 4;
+
+	return 2 * (8 * lane + 4 * (quarter & 1) + element) + (quarter >> 1);
+}
+
+/**
+ * struct mx_analog_kernel - functions of one instruction set
+ * @tile8:	sums[c][t] = sum over 4 * @quads rows of level[..] * digit[..], with
+ *		level [quad][COLS][4], digit [quad][TILE][4] not negative
+ * @tile16:	the same with 2 * @pairs rows in [pair][..][2]
+ * @lut:	one-bit steps, no effects: returns how many conversions saturated;
+ *		NULL: this set has none
+ */
+struct mx_analog_kernel {
+	void (*tile8)(const int8_t *level, const uint8_t *digit, size_t quads,
+		      int32_t sums[COLS][TILE]);
+	void (*tile16)(const int16_t *level, const int16_t *digit, size_t pairs,
+		       int32_t sums[COLS][TILE]);
+	uint64_t (*lut)(const struct mx_lut_column *column);
+};
+
+extern const struct mx_analog_kernel mx_analog_portable, mx_analog_avx2, mx_analog_avx512,
+	mx_analog_avx512_vbmi;
+
+/* Levels of the cells of a slice, with their effects: analog_cells.c. [k / 2][COLS][2] */
+void mx_analog_cells(const struct mx_analog *analog, const struct mx_analog_product *product,
+		     size_t panel, size_t first, size_t rows, uint32_t slice, int16_t *level);
+
+#endif /* MX_CHIP_ANALOG_KERNEL_H */

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Inside the analog products: what the pieces of one product share, and one piece. */
+#ifndef MX_CHIP_ANALOG_PIECE_H
+#define MX_CHIP_ANALOG_PIECE_H
+
+#include <stdatomic.h>
+
+#include "analog_kernel.h"
+
+/* Room behind the levels of a group for zeros, up to whole vectors and tables. */
+#define LEVEL_SLACK 128
+
+/**
+ * struct work - a product
+ * @groups:	groups of rows
+ * @token_pieces: pieces of its tokens
+ * @proves:	conversions that lose nothing are left out
+ * @tables:	tables of a full group; 0: the kernel has none for these parameters
+ * @index_bytes: of one block of tokens and one group in @index
+ * @index:	[block of tokens][group][step][table][BLOCK], see struct mx_lut_column
+ * @sum_x:	[rows]: sum of each row's inputs
+ * @tile:	[rows / TILE][k / 4][TILE][4]: inputs as bytes, see mx_analog_flip();
+ *		NULL unless @proves
+ */
+struct work {
+	const struct mx_analog *a;
+	struct mx_analog_product *p;
+	const struct mx_analog_kernel *kernel;
+	size_t groups;
+	size_t token_pieces;
+	bool proves;
+	size_t tables;
+	size_t index_bytes;
+	uint8_t *index;
+	int64_t *sum_x;
+	uint8_t *tile;
+	atomic_uint_fast64_t saturated;
+	atomic_bool no_memory;
+};
+
+/**
+ * struct piece - 16 columns and up to PIECE tokens, with memory to work on them
+ * @panel, @row, @rows: which
+ * @column:	[COLS][@stride]: weights of each column
+ * @level:	[active + LEVEL_SLACK]: a column slice of a group
+ * @easy:	[k / 4][COLS][4]: sums of the slices that are proved, as weights
+ * @hard:	[group][slice]: columns that are not
+ * @some_easy, @some_hard: there are slices that are proved, and that are not
+ * @cells:	[active / 2][COLS][2]: levels of a slice, or as bytes [active / 4][COLS][4]
+ * @digit:	[active / 2][TILE][2]: digits of a step, or as bytes
+ *		[active / 4][TILE][4]
+ * @fast:	[COLS][PIECE]: results of tables, of all groups
+ * @acc:	[PIECE][COLS]: results
+ */
+struct piece {
+	size_t panel, row, rows;
+	size_t stride;
+	int8_t *column;
+	int8_t *level;
+	int8_t *easy;
+	uint16_t (*hard)[MX_MAX_SLICES];
+	bool some_easy, some_hard;
+	int16_t *cells;
+	int16_t *digit;
+	int32_t (*fast)[PIECE];
+	int64_t (*acc)[COLS];
+	int32_t sums[COLS][TILE];
+	uint64_t saturated;
+};
+
+static inline size_t mx_analog_pad(size_t rows, size_t unit)
+{
+	return (rows + unit - 1) / unit * unit;
+}
+
+/* Exclusive-or that makes a signed input byte x + 128, and leaves an unsigned one. */
+static inline int32_t mx_analog_flip(const struct mx_analog *analog)
+{
+	return analog->keys.input == MX_UNSIGNED ? 0 : 0x80;
+}
+
+/* Levels of a slice of @rows weights; those above 127 as their low byte. */
+void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t rows,
+		      uint32_t slice, int8_t *level);
+
+/* Whether the tables of a kernel can serve; sets work->tables and work->index_bytes. */
+void mx_analog_plan_tables(struct work *work);
+/* Fills the index of one block of tokens and one group. */
+void mx_analog_index(struct work *work, size_t block, size_t group);
+/* Converts what piece->hard names of a group, into piece->acc and piece->fast. */
+void mx_analog_convert(struct work *work, struct piece *piece, size_t group);
+
+#endif /* MX_CHIP_ANALOG_PIECE_H */
