@@ -276,6 +276,7 @@ GENERATORS = {
     "registers": registers, "fields": fields, "codes": codes, "status-codes": status_codes,
     "counters": lambda: indexed("MXACCEL_COUNTERS"),
     "chip-values": lambda: indexed("MXACCEL_CHIP_VALUES"),
+    "health-values": lambda: indexed("MXACCEL_HEALTH_VALUES"),
     "struct": struct_table, "struct-note": struct_note, "ioctls": ioctls, "sqe": sqe_table, "function": function,
     "chip-keys": chip_keys, "chips": chips,
 }

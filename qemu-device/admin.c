@@ -19,6 +19,18 @@ static void mx_write_page(MxState *s, MxCommand *cmd, uint16_t field,
     }
 }
 
+static void mx_health_page(MxState *s, struct mxaccel_health *page)
+{
+    struct mx_health health;
+
+    mx_chip_health(s->chip, &health);
+    page->nr_values = cpu_to_le32(MXACCEL_HEALTH_NR);
+#define MXACCEL_X(name, file, text) \
+    page->value[MXACCEL_HEALTH_##name] = cpu_to_le64(health.file);
+    MXACCEL_HEALTH_VALUES(MXACCEL_X)
+#undef MXACCEL_X
+}
+
 static void mx_identify(MxState *s, MxCommand *cmd)
 {
     uint32_t what = le32_to_cpu(cmd->sqe.identify.what);
@@ -27,6 +39,7 @@ static void mx_identify(MxState *s, MxCommand *cmd)
     union {
         struct mxaccel_identify device;
         struct mxaccel_model_info model[MXACCEL_MODELS_PER_PAGE];
+        struct mxaccel_health health;
     } page;
 
     if (!mx_no_ctx(cmd) || !MX_ZERO(cmd, identify.rsvd)) {
@@ -49,6 +62,11 @@ static void mx_identify(MxState *s, MxCommand *cmd)
             /* The chip's references also are those of jobs in flight. */
             page.model[i].grants = cpu_to_le32(mx_ctx_grants(s, index + i));
         }
+    } else if (what == MXACCEL_IDENTIFY_HEALTH) {
+        if (!MX_ZERO(cmd, identify.index)) {
+            return;
+        }
+        mx_health_page(s, &page.health);
     } else {
         mx_fail(cmd, MXACCEL_ST_BAD_FIELD, MX_FIELD(identify.what));
         return;
@@ -205,7 +223,7 @@ void mx_admin_command(MxState *s, MxCommand *cmd)
     case MXACCEL_ADM_CTX_CREATE ... MXACCEL_ADM_MODEL_REVOKE:
         mx_ctx_command(s, cmd);
         break;
-    case MXACCEL_ADM_PROG_BEGIN ... MXACCEL_ADM_MODEL_DELETE:
+    case MXACCEL_ADM_PROG_BEGIN ... MXACCEL_ADM_PROG_REUSE:
         mx_prog_command(s, cmd);
         break;
     case MXACCEL_ADM_ABORT:

@@ -268,13 +268,15 @@ MxContext *mx_command_ctx(MxState *s, MxCommand *cmd);
 #define MX_ZERO(cmd, member) \
     mx_zero(cmd, MX_FIELD(member), sizeof((cmd)->sqe.member))
 
-/* admin.c, ctx.c, prog.c, job.c: commands */
+/* admin.c, ctx.c, prog.c, reuse.c, job.c: commands */
 void mx_admin_command(MxState *s, MxCommand *cmd);
 void mx_ctx_command(MxState *s, MxCommand *cmd);
 uint32_t mx_ctx_grants(MxState *s, uint32_t model);
 void mx_ctx_idle(MxState *s, MxContext *ctx);
 void mx_ctx_drop_all(MxState *s);
 void mx_prog_command(MxState *s, MxCommand *cmd);
+MxProgramming *mx_prog_find(MxState *s, MxCommand *cmd, MxContext *ctx);
+void mx_prog_reuse(MxState *s, MxCommand *cmd, MxContext *ctx);
 void mx_prog_drop(MxState *s, MxContext *ctx);
 /* Copies another part of the PROG_WRITEs under way; false if some remain. */
 bool mx_prog_copy(MxState *s);

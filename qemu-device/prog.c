@@ -21,7 +21,8 @@ typedef struct MxProgTask {
     uint64_t copied;                /* WRITE: bytes */
 } MxProgTask;
 
-static MxProgramming *mx_prog_find(MxState *s, MxCommand *cmd, MxContext *ctx)
+/* The programming handle is at the same place in all commands. */
+MxProgramming *mx_prog_find(MxState *s, MxCommand *cmd, MxContext *ctx)
 {
     uint32_t prog = le32_to_cpu(cmd->sqe.prog.prog);
     MxProgramming *p = g_hash_table_lookup(s->programmings,
@@ -321,6 +322,9 @@ void mx_prog_command(MxState *s, MxCommand *cmd)
         break;
     case MXACCEL_ADM_PROG_WRITE:
         mx_prog_write(s, cmd, ctx);
+        break;
+    case MXACCEL_ADM_PROG_REUSE:
+        mx_prog_reuse(s, cmd, ctx);
         break;
     default:
         mx_prog_end(s, cmd, ctx);

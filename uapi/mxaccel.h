@@ -26,6 +26,9 @@
 #define MXACCEL_DRVFEAT_BUF_ALLOC	(1ULL << 0)	/* driver-allocated buffers */
 #define MXACCEL_DRVFEAT_BUF_USER	(1ULL << 1)	/* pinned user buffers */
 #define MXACCEL_DRVFEAT_CANCEL		(1ULL << 2)	/* MXACCEL_IOC_CANCEL */
+#define MXACCEL_DRVFEAT_REUSE		(1ULL << 3)	/* mxaccel_model_program.chunks_addr */
+#define MXACCEL_DRVFEAT_HEALTH		(1ULL << 4)	/* mxaccel_query.health */
+#define MXACCEL_DRVFEAT_SCHEDULE	(1ULL << 5)	/* MXACCEL_SUBMIT_SCHEDULE */
 
 /**
  * struct mxaccel_query - what device and driver are (out only)
@@ -36,6 +39,10 @@
  * @queue_depth: jobs a file may have in flight or not yet reaped
  * @platform:	MXACCEL_PLATFORM_*
  * @hw_features: MXACCEL_REG_FEATURES
+ * @health:	address of a struct mxaccel_health to fill, or 0; EOPNOTSUPP without
+ *		MXACCEL_DRVFEAT_HEALTH
+ *
+ * REUSE, HEALTH and SCHEDULE are set in @features if driver and chip have them.
  */
 struct mxaccel_query {
 	__u32	size;
@@ -45,8 +52,9 @@ struct mxaccel_query {
 	__u32	queue_depth;
 	__u32	platform;
 	__u64	hw_features;
+	__u64	health;
 };
-MXACCEL_ASSERT_SIZE(struct mxaccel_query, 40);
+MXACCEL_ASSERT_SIZE(struct mxaccel_query, 48);
 
 /**
  * struct mxaccel_model_program - make a model resident and usable by this file
@@ -61,6 +69,12 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_query, 40);
  * @resident:	out: 1 if nothing had to be programmed
  * @status:	out: MXACCEL_ST_* of the chip, 0 if it was not asked
  * @rsvd:	zero
+ * @chunks_addr: address of the SHA-256 digests of the parameters' chunks of
+ *		MXACCEL_CHUNK bytes, 32 bytes each (an image's CHUNKS section); 0:
+ *		everything is programmed
+ * @programmed_bytes: out: bytes sent to the chip
+ * @reused_chunks: out: chunks of resident models that were taken over instead
+ * @rsvd2:	zero
  *
  * Atomic: interrupted or failed, nothing of it stays. Interruptible (EINTR),
  * but for the check of the content at the end. Counts as a use of the model,
@@ -80,9 +94,14 @@ struct mxaccel_model_program {
 	__u32	resident;
 	__u32	status;
 	__u32	rsvd;
+	__u64	chunks_addr;
+	__u64	programmed_bytes;
+	__u32	reused_chunks;
+	__u32	rsvd2;
 };
-MXACCEL_ASSERT_SIZE(struct mxaccel_model_program, 88);
+MXACCEL_ASSERT_SIZE(struct mxaccel_model_program, 112);
 MXACCEL_ASSERT_AT(struct mxaccel_model_program, model, 72);
+MXACCEL_ASSERT_AT(struct mxaccel_model_program, chunks_addr, 88);
 
 /**
  * struct mxaccel_model_open - use a model that is resident already
@@ -189,7 +208,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_buf_free, 8);
 /**
  * struct mxaccel_submit - start a job
  * @size:	sizeof(struct)
- * @flags:	zero
+ * @flags:	MXACCEL_SUBMIT_*
  * @user_data:	comes back with the completion
  * @model:	model id in use by this file
  * @entry:	program entry of the model
@@ -204,6 +223,10 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_buf_free, 8);
  * @timeout_ms:	the job is aborted after it; 0: the driver's default
  * @rsvd:	zero
  * @job:	out: job id, unique on the device
+ *
+ * With MXACCEL_SUBMIT_SCHEDULE nothing is computed or counted: the result is an
+ * array of struct mxaccel_span, as many as fit @out_bytes, and the completion's
+ * result tells how many there are. EOPNOTSUPP the chip cannot do that.
  *
  * EAGAIN as many jobs in flight or not reaped as mxaccel_query.queue_depth, or
  * other files' jobs fill the queue; ENOENT no such model or buffer of this file,
@@ -231,6 +254,8 @@ struct mxaccel_submit {
 };
 MXACCEL_ASSERT_SIZE(struct mxaccel_submit, 80);
 MXACCEL_ASSERT_AT(struct mxaccel_submit, job, 72);
+
+#define MXACCEL_SUBMIT_SCHEDULE	0x1	/* the job's schedule instead of its result */
 
 /**
  * struct mxaccel_completion - outcome of a job

@@ -46,7 +46,7 @@
 #define MXACCEL_REG_CAP			0x008	/* ro64: MXACCEL_CAP_* fields */
 #define MXACCEL_REG_PLATFORM		0x010	/* ro32: MXACCEL_PLATFORM_* */
 #define MXACCEL_REG_TIMEOUT_SCALE	0x014	/* ro32: the driver multiplies its timeouts by this */
-#define MXACCEL_REG_FEATURES		0x018	/* ro64: feature bits; none is defined yet */
+#define MXACCEL_REG_FEATURES		0x018	/* ro64: MXACCEL_FEATURE_* */
 #define MXACCEL_REG_CTRL		0x020	/* rw32: MXACCEL_CTRL_* */
 #define MXACCEL_REG_STATUS		0x024	/* ro32: MXACCEL_STATUS_* */
 #define MXACCEL_REG_AQA			0x028	/* rw32: admin queue sizes - 1: CQ << 16 | SQ */
@@ -71,6 +71,11 @@
 #define MXACCEL_CAP_DBS_MASK		0xfULL
 #define MXACCEL_CAP_TO_SHIFT		32	/* longest enable or disable time, in 100 ms units */
 #define MXACCEL_CAP_TO_MASK		0xffULL
+
+/* MXACCEL_REG_FEATURES: what a chip can beyond version 1.0 */
+#define MXACCEL_FEATURE_REUSE		(1ULL << 0)	/* PROG_REUSE */
+#define MXACCEL_FEATURE_HEALTH		(1ULL << 1)	/* IDENTIFY_HEALTH */
+#define MXACCEL_FEATURE_SCHEDULE	(1ULL << 2)	/* JOB with MXACCEL_JOB_SCHEDULE */
 
 #define MXACCEL_PLATFORM_QEMU		1
 #define MXACCEL_PLATFORM_SILICON	2
@@ -100,6 +105,7 @@
 #define MXACCEL_QUEUE_MAX		4096
 #define MXACCEL_IO_QUEUES		16
 #define MXACCEL_PAGE			4096
+#define MXACCEL_CHUNK			65536	/* bytes: unit of digests, of wear and of reuse */
 
 /* Admin opcodes (queue pair 0) */
 #define MXACCEL_ADM_NOP			0x00	/* does nothing */
@@ -117,6 +123,7 @@
 #define MXACCEL_ADM_PROG_COMMIT		0x12	/* checks and publishes it */
 #define MXACCEL_ADM_PROG_ABORT		0x13	/* gives the room back */
 #define MXACCEL_ADM_MODEL_DELETE	0x14	/* removes a resident model */
+#define MXACCEL_ADM_PROG_REUSE		0x15	/* takes over resident chunks of equal content */
 #define MXACCEL_ADM_ABORT		0x20	/* stops a job */
 #define MXACCEL_ADM_COUNTERS		0x21	/* writes a snapshot of the counters */
 
@@ -127,7 +134,7 @@
 /**
  * struct mxaccel_sqe - submission queue entry, 64 bytes
  * @opcode:	MXACCEL_ADM_* or MXACCEL_IO_*
- * @flags:	reserved, zero
+ * @flags:	MXACCEL_JOB_* with JOB, else zero
  * @cid:	command id, chosen by the host, unique among the queue's commands in flight
  * @ctx:	context (protection domain); zero where the command has none
  *
@@ -216,6 +223,23 @@ struct mxaccel_sqe {
 			__u8	rsvd[24];
 		} prog;
 
+		/*
+		 * PROG_REUSE: before the first PROG_WRITE, for chunks of PARAMS whose
+		 * content may be resident in other models. result: how many were taken
+		 * over. A PROG_WRITE to one of those is refused. With status DMA_ERROR
+		 * the programming is of no use any more, to be ended by PROG_ABORT.
+		 */
+		struct {
+			__le32	prog;		/* programming handle */
+			__le32	sg_nr;		/* entries of the array at @sg_addr */
+			__le64	first;		/* first chunk, in units of MXACCEL_CHUNK bytes */
+			__le32	nr;		/* chunks, 1 .. MXACCEL_REUSE_MAX */
+			__u8	rsvd[4];
+			__le64	sg_addr;	/* struct mxaccel_sg[] of the SHA-256 digests, 32 bytes each */
+			__le64	addr;		/* page for the bitmap: bit i, lowest first, is set if chunk @first + i was taken over */
+			__u8	rsvd2[16];
+		} prog_reuse;
+
 		/* ABORT: result 1 if the command was found and told to stop */
 		struct {
 			__le16	qid;		/* queue pair of the command */
@@ -234,7 +258,9 @@ struct mxaccel_sqe {
 		/*
 		 * JOB: runs program @entry of @model over @nr_seq sequences of
 		 * @tokens int32 ids each (0 = padding). result: modelled cycles,
-		 * or what the status says.
+		 * or what the status says. With MXACCEL_JOB_SCHEDULE nothing is computed
+		 * or counted: the result is an array of struct mxaccel_span, by ascending
+		 * start, as many as fit @out_bytes; result: how many there are.
 		 */
 		struct {
 			__le32	model;		/* model id */
@@ -247,7 +273,7 @@ struct mxaccel_sqe {
 			__le64	in_offset;	/* of the ids in their buffer */
 			__le64	out_offset;	/* of the result in its buffer */
 			__le32	in_bytes;	/* must be nr_seq * tokens * 4 */
-			__le32	out_bytes;	/* at least what the entry produces */
+			__le32	out_bytes;	/* at least what the entry produces; SCHEDULE: any */
 			__le32	timeout_ms;	/* 0: none */
 			__u8	rsvd[4];
 		} job;
@@ -264,6 +290,8 @@ MXACCEL_ASSERT_AT(struct mxaccel_sqe, buf.sg_nr, 32);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog_begin.model_bytes, 40);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog.offset, 16);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog.sg_addr, 32);
+MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog_reuse.first, 16);
+MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog_reuse.sg_addr, 32);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, counters.addr, 16);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, job.nr_seq, 16);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, job.in_offset, 32);
@@ -271,6 +299,11 @@ MXACCEL_ASSERT_AT(struct mxaccel_sqe, job.timeout_ms, 56);
 
 #define MXACCEL_IDENTIFY_DEVICE		0	/* struct mxaccel_identify */
 #define MXACCEL_IDENTIFY_MODELS		1	/* array of struct mxaccel_model_info */
+#define MXACCEL_IDENTIFY_HEALTH		2	/* struct mxaccel_health */
+
+#define MXACCEL_REUSE_MAX		(MXACCEL_PAGE * 8)	/* chunks of one PROG_REUSE */
+
+#define MXACCEL_JOB_SCHEDULE		0x1	/* mxaccel_sqe.flags: the schedule, not the result */
 
 #define MXACCEL_QP_IRQ			0x1	/* raise @vector on completions */
 
@@ -559,6 +592,44 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_identify, MXACCEL_PAGE);
 MXACCEL_ASSERT_AT(struct mxaccel_identify, serial, 64);
 MXACCEL_ASSERT_AT(struct mxaccel_identify, value, 256);
 MXACCEL_ASSERT(MXACCEL_CHIP_NR <= 480, "chip values fit the page");
+
+/*
+ * Wear and faults of the non-volatile cells: name, sysfs file in health/,
+ * description. Index in mxaccel_health.value = place in this list; new ones
+ * are appended.
+ */
+#define MXACCEL_HEALTH_VALUES(X) \
+	X(CHUNKS,	 chunks,	 "chunks of cells: the unit of wear, faults and replacement") \
+	X(RETIRED,	 retired,	 "chunks out of use: worn out, or with more faults than spares") \
+	X(SPARES_LEFT,	 spares_left,	 "chunks that can still replace retired ones") \
+	X(STUCK_CELLS,	 stuck_cells,	 "stuck cells in the chunks programmed so far") \
+	X(REMAPPED_COLS, remapped_cols,	 "faulty columns of those, replaced by spare ones") \
+	X(WEAR_MIN,	 wear_min,	 "programmings of the least worn chunk in use") \
+	X(WEAR_MAX,	 wear_max,	 "programmings of the most worn chunk") \
+	X(WEAR_TOTAL,	 wear_total,	 "programmings of all chunks together") \
+	X(ENDURANCE,	 endurance,	 "programmings that a chunk survives") \
+	X(LIFE_PPM,	 life_ppm,	 "mean life left of the chunks, in millionths")
+
+enum mxaccel_health_value {
+#define MXACCEL_X(name, file, text) MXACCEL_HEALTH_##name,
+	MXACCEL_HEALTH_VALUES(MXACCEL_X)
+#undef MXACCEL_X
+	MXACCEL_HEALTH_NR
+};
+
+/**
+ * struct mxaccel_health - IDENTIFY_HEALTH page
+ * @nr_values:	valid entries of @value
+ * @value:	indexed by enum mxaccel_health_value
+ */
+struct mxaccel_health {
+	__le32	nr_values;
+	__u8	rsvd[60];
+	__le64	value[504];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_health, MXACCEL_PAGE);
+MXACCEL_ASSERT_AT(struct mxaccel_health, value, 64);
+MXACCEL_ASSERT(MXACCEL_HEALTH_NR <= 504, "health values fit the page");
 
 /**
  * struct mxaccel_model_info - a directory slot, in IDENTIFY_MODELS pages

@@ -20,7 +20,6 @@
 #define MXACCEL_IMAGE_MAJOR		1
 #define MXACCEL_IMAGE_MINOR		0
 #define MXACCEL_IMAGE_SECTIONS		48	/* room in the header page */
-#define MXACCEL_CHUNK			65536	/* unit of digests, see mxaccel_section.digest */
 
 /* A reader refuses an image with an incompatible feature bit that it does not know, by number. */
 #define MXACCEL_IMAGE_INCOMPAT_KNOWN	0ULL

@@ -73,6 +73,11 @@ def prog_write(ctx, prog, offset, size, sg_addr, sg_nr):
     return entry(hw.ADM_PROG_WRITE, struct.pack("<IIQQQ", prog, sg_nr, offset, size, sg_addr), ctx)
 
 
+def prog_reuse(ctx, prog, first, number, sg_addr, sg_nr, addr):
+    return entry(hw.ADM_PROG_REUSE, struct.pack("<IIQI4xQQ", prog, sg_nr, first, number, sg_addr,
+                                                addr), ctx)
+
+
 def prog_end(opcode, ctx, prog):
     return entry(opcode, struct.pack("<I", prog), ctx)
 

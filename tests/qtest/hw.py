@@ -28,7 +28,8 @@ def _load():
             pass  # a macro with arguments or a text
     for name, value in _list(text, "STATUS_CODES"):
         names["ST_" + name] = int(value)
-    for prefix, title in (("CTR", "COUNTERS"), ("CHIP", "CHIP_VALUES")):
+    for prefix, title in (("CTR", "COUNTERS"), ("CHIP", "CHIP_VALUES"),
+                          ("HEALTH", "HEALTH_VALUES")):
         rows = _list(text, title)
         for index, (name, _) in enumerate(rows):
             names[f"{prefix}_{name}"] = index

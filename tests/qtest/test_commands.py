@@ -9,7 +9,7 @@ import hw
 import model
 from device import (IOAPIC, PAGE, RAM_BYTES, RAM_START, Device, Queue, abort, buf_register, buf_unregister,
                     changed, counters, create_qp, ctx_create, ctx_destroy, delete_qp, entry,
-                    identify, model_command, prog_begin, prog_end, prog_write)
+                    identify, model_command, prog_begin, prog_end, prog_reuse, prog_write)
 
 RW = hw.BUF_READ | hw.BUF_WRITE
 
@@ -30,6 +30,7 @@ def valid(dev):
         "nop": (entry(hw.ADM_NOP), [(8, 64)]),
         "identify": (identify(hw.IDENTIFY_DEVICE, page), [(24, 64)]),
         "models": (identify(hw.IDENTIFY_MODELS, page), [(24, 64)]),
+        "health": (identify(hw.IDENTIFY_HEALTH, page), [(24, 64)]),
         "create_qp": (create_qp(2, queue.sq, queue.cq), [(36, 64)]),
         "delete_qp": (delete_qp(1), [(10, 64)]),
         "ctx_create": (ctx_create(2), [(8, 64)]),
@@ -41,6 +42,8 @@ def valid(dev):
         "revoke": (model_command(hw.ADM_MODEL_REVOKE, 0, 1), [(12, 64)]),
         "delete": (model_command(hw.ADM_MODEL_DELETE, 0), [(12, 64)]),
         "prog_begin": (prog_begin(1, bytes(31) + b"x", 4096, 4096), [(56, 64)]),
+        "prog_reuse": (prog_reuse(1, prog, 0, 1, dev.sg((page, 32)), 1, page),
+                       [(28, 32), (48, 64)]),
         "prog_write": (prog_write(1, prog, 0, PAGE, sg, 1), [(40, 64)]),
         "prog_commit": (prog_end(hw.ADM_PROG_COMMIT, 1, prog),
                         [(12, 16), (16, 24), (24, 32), (32, 40), (40, 64)]),
@@ -51,7 +54,8 @@ def valid(dev):
     }
 
 
-WITHOUT_CTX = ("nop", "identify", "models", "create_qp", "delete_qp", "delete", "abort", "counters")
+WITHOUT_CTX = ("nop", "identify", "models", "health", "create_qp", "delete_qp", "delete", "abort",
+               "counters")
 
 
 def test_reserved_fields(ready):
@@ -91,7 +95,7 @@ def test_unbroken_commands_work(ready):
     assert dev.models() == {}
 
 
-@pytest.mark.parametrize("opcode", [0x0a, 0x0f, 0x15, 0x1f, 0x22, 0x80, 0xff])
+@pytest.mark.parametrize("opcode", [0x0a, 0x0f, 0x16, 0x1f, 0x22, 0x80, 0xff])
 def test_unknown_opcodes(up, opcode):
     answers(up, entry(opcode), hw.ST_BAD_OPCODE, 0)
 
@@ -121,13 +125,39 @@ def test_identify(ready):
 
 def test_identify_fields(up):
     page = up.alloc(PAGE)
-    answers(up, identify(2, page), hw.ST_BAD_FIELD, 8)
+    answers(up, identify(3, page), hw.ST_BAD_FIELD, 8)
+    answers(up, identify(hw.IDENTIFY_HEALTH, page, 1), hw.ST_BAD_FIELD, 12)
     answers(up, identify(hw.IDENTIFY_DEVICE, page, 1), hw.ST_BAD_FIELD, 12)
     answers(up, identify(hw.IDENTIFY_MODELS, page, 4), hw.ST_BAD_FIELD, 12)
     answers(up, identify(hw.IDENTIFY_DEVICE, page + 8), hw.ST_BAD_FIELD, 16)
     for address in (1 << 40, RAM_START + RAM_BYTES, 0xe0000000, IOAPIC, 0xfffffffffffff000):
         answers(up, identify(hw.IDENTIFY_DEVICE, address), hw.ST_DMA_ERROR, 16)
     assert up.fatal() == 0
+
+
+def health(dev):
+    page = dev.alloc(PAGE)
+    dev.admin(identify(hw.IDENTIFY_HEALTH, page))
+    data = dev.qemu.read(page, PAGE)
+    assert struct.unpack_from("<I", data) == (hw.HEALTH_NR,)
+    return struct.unpack_from(f"<{hw.HEALTH_NR}Q", data, 64)
+
+
+def test_health(up):
+    """A new chip, and what programming a model of four chunks and a bit does to it."""
+    new = health(up)
+    capacity = up.chip_value(hw.CHIP_CAPACITY_BYTES)
+    assert new[hw.HEALTH_CHUNKS] * hw.CHUNK >= capacity
+    assert new[hw.HEALTH_WEAR_TOTAL] == new[hw.HEALTH_WEAR_MAX] == new[hw.HEALTH_RETIRED] == 0
+    assert new[hw.HEALTH_LIFE_PPM] == 1000000
+    assert new[hw.HEALTH_ENDURANCE] > 0
+    up.admin(ctx_create(1))
+    up.program(1, model.make(padding=4 * hw.CHUNK))
+    worn = health(up)
+    assert worn[hw.HEALTH_WEAR_TOTAL] >= 5
+    assert worn[hw.HEALTH_WEAR_MAX] >= 1
+    assert worn[hw.HEALTH_LIFE_PPM] < 1000000
+    assert worn[hw.HEALTH_ENDURANCE] == new[hw.HEALTH_ENDURANCE]
 
 
 def test_create_qp_fields(up):

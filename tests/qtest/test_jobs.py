@@ -172,7 +172,7 @@ def test_fields(bench):
     dev.qemu.write(bench.input, struct.pack("<8i", *range(1, 9)))
     start = dev.latch()
     failures = [
-        (changed(ok, 1, "B", 1), hw.ST_BAD_FIELD, 1),
+        (changed(ok, 1, "B", 2), hw.ST_BAD_FIELD, 1),
         (changed(ok, 4, "I", 0), hw.ST_BAD_CTX, 4), (changed(ok, 4, "I", 2), hw.ST_BAD_CTX, 4),
         (changed(ok, 4, "I", 0xffffffff), hw.ST_BAD_CTX, 4),
         (changed(ok, 8, "I", 1), hw.ST_BAD_MODEL, 8),

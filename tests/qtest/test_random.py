@@ -11,7 +11,7 @@ import hw
 import model
 from device import (PAGE, RAM_BYTES, RAM_START, Device, abort, buf_register, buf_unregister,
                     changed, counters, create_qp, ctx_create, ctx_destroy, delete_qp, entry,
-                    identify, job, model_command, prog_begin, prog_end, prog_write)
+                    identify, job, model_command, prog_begin, prog_end, prog_reuse, prog_write)
 
 VALUES = (0, 1, 2, 3, 7, 16, 17, 64, 255, 4095, 4096, 0x7fffffff, 0x80000000, 0xffffffff,
           1 << 40, 1 << 63, 0xffffffffffffffff, RAM_START + RAM_BYTES - 8, 0xe0000000)
@@ -79,7 +79,7 @@ class Monkey:
         sg, number, size = self.buffer()
         slot, prog, handle = dice.randrange(5), dice.choice(self.progs), dice.randrange(6)
         return dice.choice((
-            lambda: entry(hw.ADM_NOP), lambda: identify(dice.randrange(2), page),
+            lambda: entry(hw.ADM_NOP), lambda: identify(dice.randrange(3), page),
             lambda: create_qp(dice.randrange(3, 17), page, page + PAGE),
             lambda: delete_qp(dice.randrange(3, 17)), lambda: ctx_create(ctx),
             lambda: ctx_create(ctx), lambda: ctx_destroy(dice.choice((1, 2, 2, 2, 3))),
@@ -91,6 +91,7 @@ class Monkey:
             lambda: model_command(hw.ADM_MODEL_REVOKE, slot, ctx),
             lambda: model_command(hw.ADM_MODEL_DELETE, slot),
             lambda: prog_write(ctx, prog, dice.choice(VALUES), size, sg, number),
+            lambda: prog_reuse(ctx, prog, dice.choice((0, 0, 1, 99)), size // 32, sg, number, page),
             lambda: prog_end(dice.choice((hw.ADM_PROG_COMMIT, hw.ADM_PROG_ABORT)), ctx, prog),
             lambda: abort(dice.randrange(3), dice.randrange(64)),
             lambda: counters(dice.randrange(3), page, 0, 0)))()
@@ -100,9 +101,10 @@ class Monkey:
         if dice.random() < 0.1:
             return entry(hw.IO_NOP)
         nr_seq, tokens = dice.choice(((1, 1), (1, 64), (7, 5), (60, 64)))
-        return job(self.ctx(), dice.randrange(3), nr_seq, tokens, dice.randrange(1, 5),
-                   dice.randrange(1, 5), nr_seq * tokens * 64, dice.randrange(3),
-                   timeout_ms=dice.choice((0, 0, 1)))
+        sqe = job(self.ctx(), dice.randrange(3), nr_seq, tokens, dice.randrange(1, 5),
+                  dice.randrange(1, 5), nr_seq * tokens * 64, dice.randrange(3),
+                  timeout_ms=dice.choice((0, 0, 1)))
+        return changed(sqe, 1, "B", dice.choice((0, 0, 0, 2)))
 
     def batch(self):
         """Some commands on some queue; every one must be answered, unless the device says that
