@@ -170,6 +170,17 @@ int mx_identify(struct mx_dev *mx, struct mxaccel_identify *page)
 	return mx_admin_page(mx, &sqe, &sqe.identify.addr, page);
 }
 
+/* For chips with MXACCEL_FEATURE_HEALTH */
+int mx_identify_health(struct mx_dev *mx, struct mxaccel_health *page)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_IDENTIFY,
+		.identify.what = cpu_to_le32(MXACCEL_IDENTIFY_HEALTH),
+	};
+
+	return mx_admin_page(mx, &sqe, &sqe.identify.addr, page);
+}
+
 /* Fills @page with MXACCEL_MODELS_PER_PAGE directory slots from @index on. */
 int mx_identify_models(struct mx_dev *mx, u32 index, struct mxaccel_model_info *page)
 {

@@ -79,28 +79,44 @@ static int mx_query(struct mx_file *file, void *arg)
 {
 	struct mxaccel_query *query = arg;
 	struct mxaccel_identify *identity;
+	struct mxaccel_health *health;
 	struct mx_dev *mx = file->mx;
-	int idx, err;
+	int idx, err = -ENOMEM;
 
+	if (query->health && !(mx->hw_features & MXACCEL_FEATURE_HEALTH))
+		return -EOPNOTSUPP;
 	identity = kmalloc(sizeof(*identity), GFP_KERNEL);
-	if (!identity)
-		return -ENOMEM;
+	health = kmalloc(sizeof(*health), GFP_KERNEL);
+	if (!identity || !health)
+		goto out;
 	err = mx_file_enter(file, &idx);
 	if (err)
 		goto out;
 	query->hw_version = readl(mx->regs + MXACCEL_REG_VERSION);
-	query->hw_features = lo_hi_readq(mx->regs + MXACCEL_REG_FEATURES);
+	query->hw_features = mx->hw_features;
 	query->platform = readl(mx->regs + MXACCEL_REG_PLATFORM);
 	query->features = MXACCEL_DRVFEAT_BUF_ALLOC | MXACCEL_DRVFEAT_BUF_USER |
 			  MXACCEL_DRVFEAT_CANCEL;
+	if (mx->hw_features & MXACCEL_FEATURE_REUSE)
+		query->features |= MXACCEL_DRVFEAT_REUSE;
+	if (mx->hw_features & MXACCEL_FEATURE_HEALTH)
+		query->features |= MXACCEL_DRVFEAT_HEALTH;
+	if (mx->hw_features & MXACCEL_FEATURE_SCHEDULE)
+		query->features |= MXACCEL_DRVFEAT_SCHEDULE;
 	query->queue_depth = min(MX_FILE_DEPTH, mx->io_depth - 1);
 	if (query->identify)
 		err = mx_identify(mx, identity);
+	if (!err && query->health)
+		err = mx_identify_health(mx, health);
 	mx_exit(mx, idx);
 	if (!err && query->identify &&
 	    copy_to_user(u64_to_user_ptr(query->identify), identity, sizeof(*identity)))
 		err = -EFAULT;
+	if (!err && query->health &&
+	    copy_to_user(u64_to_user_ptr(query->health), health, sizeof(*health)))
+		err = -EFAULT;
 out:
+	kfree(health);
 	kfree(identity);
 	return err;
 }
@@ -152,12 +168,16 @@ struct mx_ioctl {
 	bool out;
 };
 
+/* One that has grown: @last was the last member of its first version. */
+#define MX_IOCTL_GROWN(name, type, last, fn, has_out) \
+	[_IOC_NR(MXACCEL_IOC_##name)] = { fn, sizeof(struct type), \
+					  offsetofend(struct type, last), has_out }
 #define MX_IOCTL(name, type, fn, has_out) \
 	[_IOC_NR(MXACCEL_IOC_##name)] = { fn, sizeof(struct type), sizeof(struct type), has_out }
 
 static const struct mx_ioctl mx_ioctls[] = {
-	MX_IOCTL(QUERY, mxaccel_query, mx_query, true),
-	MX_IOCTL(MODEL_PROGRAM, mxaccel_model_program, mx_model_program, true),
+	MX_IOCTL_GROWN(QUERY, mxaccel_query, hw_features, mx_query, true),
+	MX_IOCTL_GROWN(MODEL_PROGRAM, mxaccel_model_program, rsvd, mx_model_program, true),
 	MX_IOCTL(MODEL_OPEN, mxaccel_model_open, mx_model_open, true),
 	MX_IOCTL(MODEL_CLOSE, mxaccel_model_close, mx_model_close, false),
 	MX_IOCTL(MODEL_DELETE, mxaccel_model_delete, mx_model_delete, false),

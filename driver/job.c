@@ -162,6 +162,7 @@ static int mx_job_start(struct mx_file *file, struct mx_job *job,
 	u32 timeout_ms = submit->timeout_ms;
 	struct mxaccel_sqe sqe = {
 		.opcode = MXACCEL_IO_JOB,
+		.flags = submit->flags & MXACCEL_SUBMIT_SCHEDULE ? MXACCEL_JOB_SCHEDULE : 0,
 		.ctx = cpu_to_le32(file->ctx),
 		.job.model = cpu_to_le32(submit->model),
 		.job.entry = cpu_to_le16(submit->entry),
@@ -205,12 +206,15 @@ int mx_job_submit(struct mx_file *file, void *arg)
 	int idx, err;
 	u64 id;
 
-	if (submit->flags || submit->rsvd || !submit->nr_seq || !submit->tokens ||
+	if (submit->flags & ~MXACCEL_SUBMIT_SCHEDULE || submit->rsvd || !submit->nr_seq || !submit->tokens ||
 	    submit->in_bytes & 3 || submit->in_bytes / 4 / submit->tokens != submit->nr_seq ||
 	    submit->in_bytes / 4 % submit->tokens)
 		return -EINVAL;
 	if (submit->entry > U16_MAX)
 		return -ENOENT;
+	if (submit->flags & MXACCEL_SUBMIT_SCHEDULE &&
+	    !(mx->hw_features & MXACCEL_FEATURE_SCHEDULE))
+		return -EOPNOTSUPP;
 
 	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	if (!job)

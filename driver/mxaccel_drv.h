@@ -201,6 +201,7 @@ struct mx_vector {
  * @last_error:	last failure of the device, for sysfs; under @state_lock
  * @scale:	factor of all timeouts
  * @cap:	MXACCEL_REG_CAP
+ * @hw_features: MXACCEL_REG_FEATURES
  * @nr_vectors:	interrupts in use
  * @vectors:	@nr_vectors of them
  * @admin:	admin queue
@@ -248,6 +249,7 @@ struct mx_dev {
 
 	u32 scale;
 	u64 cap;
+	u64 hw_features;
 	unsigned int nr_vectors;
 	struct mx_vector *vectors;
 	struct mx_queue admin;
@@ -409,6 +411,7 @@ int mx_admin_page(struct mx_dev *mx, struct mxaccel_sqe *sqe, __le64 *addr, void
 int mx_admin_sg(struct mx_dev *mx, struct mxaccel_sqe *sqe, __le64 *sg_addr, __le32 *sg_nr,
 		struct sg_table *sgt, u16 *status);
 int mx_identify(struct mx_dev *mx, struct mxaccel_identify *page);
+int mx_identify_health(struct mx_dev *mx, struct mxaccel_health *page);
 int mx_identify_models(struct mx_dev *mx, u32 index, struct mxaccel_model_info *page);
 int mx_create_qp(struct mx_dev *mx, struct mx_queue *q);
 int mx_ctx_command(struct mx_dev *mx, u8 opcode, u32 ctx);
@@ -442,11 +445,14 @@ void mx_bufs_put(struct list_head *buffers, bool later);
 void mx_buf_sync(struct mx_dev *mx, struct mx_buf *buf, u64 offset, u64 bytes, bool for_cpu);
 
 /* model.c */
-int mx_model_program(struct mx_file *file, void *arg);
+int mx_grant_checked(struct mx_file *file, const u8 *content, u32 id);
 int mx_model_open(struct mx_file *file, void *arg);
 int mx_model_close(struct mx_file *file, void *arg);
 int mx_model_delete(struct mx_file *file, void *arg);
 int mx_model_list(struct mx_file *file, void *arg);
+
+/* program.c */
+int mx_model_program(struct mx_file *file, void *arg);
 
 /* job.c */
 int mx_job_submit(struct mx_file *file, void *arg);

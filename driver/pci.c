@@ -136,6 +136,7 @@ static int mx_map(struct mx_dev *mx)
 				     "chip speaks interface %u.%u, this driver %u.x: update the older\n",
 				     version >> 16, version & 0xffff, MXACCEL_VERSION_MAJOR);
 	mx->cap = lo_hi_readq(mx->regs + MXACCEL_REG_CAP);
+	mx->hw_features = lo_hi_readq(mx->regs + MXACCEL_REG_FEATURES);
 	pairs = (mx->cap >> MXACCEL_CAP_NQP_SHIFT & MXACCEL_CAP_NQP_MASK) + 1;
 	dbs = mx->cap >> MXACCEL_CAP_DBS_SHIFT & MXACCEL_CAP_DBS_MASK;
 	doorbell_bytes = (resource_size_t)pairs << dbs;

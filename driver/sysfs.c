@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * sysfs of the class device: its state, perf/ (counters), chip/ (identity and
- * geometry), models/ (the directory). Documentation/ABI/testing has a page for
+ * geometry), health/ (wear and faults), models/ (the directory). Documentation/ABI/testing has a page for
  * each. Reading needs a live device, except for the state itself.
  */
 #include <linux/io-64-nonatomic-lo-hi.h>
@@ -180,6 +180,57 @@ static const struct attribute_group mx_chip_group = {
 	.attrs = mx_chip_attrs,
 };
 
+/* ---------------------------------------------------------------- health/ */
+
+static ssize_t mx_health_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct mx_dev *mx = dev_get_drvdata(dev);
+	unsigned int index = mx_attr_index(attr);
+	struct mxaccel_health *health;
+	ssize_t ret = -ENODEV;
+	int idx;
+
+	health = kmalloc(sizeof(*health), GFP_KERNEL);
+	if (!health)
+		return -ENOMEM;
+	if (mx_enter(mx, &idx)) {
+		ret = mx_identify_health(mx, health);
+		mx_exit(mx, idx);
+	}
+	if (!ret && index >= le32_to_cpu(health->nr_values))
+		ret = -EOPNOTSUPP;
+	if (!ret)
+		ret = sysfs_emit(buf, "%llu\n", le64_to_cpu(health->value[index]));
+	kfree(health);
+	return ret;
+}
+
+#define MXACCEL_X(name, file, text) \
+	static struct mx_index_attr mx_health_##file = { \
+		__ATTR(file, 0444, mx_health_show, NULL), MXACCEL_HEALTH_##name };
+MXACCEL_HEALTH_VALUES(MXACCEL_X)
+#undef MXACCEL_X
+
+static struct attribute *mx_health_attrs[] = {
+#define MXACCEL_X(name, file, text) &mx_health_##file.attr.attr,
+	MXACCEL_HEALTH_VALUES(MXACCEL_X)
+#undef MXACCEL_X
+	NULL
+};
+
+static umode_t mx_health_visible(struct kobject *kobj, struct attribute *attr, int n)
+{
+	struct mx_dev *mx = dev_get_drvdata(kobj_to_dev(kobj));
+
+	return mx->hw_features & MXACCEL_FEATURE_HEALTH ? attr->mode : 0;
+}
+
+static const struct attribute_group mx_health_group = {
+	.name = "health",
+	.attrs = mx_health_attrs,
+	.is_visible = mx_health_visible,
+};
+
 /* ----------------------------------------------------------------- device */
 
 static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -277,5 +328,6 @@ const struct attribute_group *mx_attr_groups[] = {
 	&mx_device_group,
 	&mx_perf_group,
 	&mx_chip_group,
+	&mx_health_group,
 	NULL
 };

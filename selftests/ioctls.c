@@ -36,6 +36,7 @@ FIXTURE_VARIANT(ioctl)
 {
 	unsigned long cmd;
 	unsigned int size;
+	unsigned int first_size;	/* of the struct's first version, if it has grown */
 	int result;		/* of a call that is right in form */
 	bool out;		/* it writes the struct */
 	struct broken broken[MAX_BROKEN];
@@ -45,13 +46,21 @@ FIXTURE_VARIANT(ioctl)
 	FIXTURE_VARIANT_ADD(ioctl, name_) { \
 		.cmd = MXACCEL_IOC_##name_, .size = sizeof(struct type), .result = result_, \
 		.out = out_, .broken = { __VA_ARGS__ } }
+/* One whose struct has grown: @member_ was the first that was added. */
+#define IOCTL_GROWN(name_, type, member_, result_, out_, ...) \
+	FIXTURE_VARIANT_ADD(ioctl, name_) { \
+		.cmd = MXACCEL_IOC_##name_, .size = sizeof(struct type), \
+		.first_size = offsetof(struct type, member_), .result = result_, \
+		.out = out_, .broken = { __VA_ARGS__ } }
 
-IOCTL(QUERY, mxaccel_query, 0, true,
-	BROKEN(mxaccel_query, identify, 8, -EFAULT));
-IOCTL(MODEL_PROGRAM, mxaccel_model_program, 0, true,
+IOCTL_GROWN(QUERY, mxaccel_query, health, 0, true,
+	BROKEN(mxaccel_query, identify, 8, -EFAULT),
+	BROKEN(mxaccel_query, health, 8, -EFAULT));
+IOCTL_GROWN(MODEL_PROGRAM, mxaccel_model_program, chunks_addr, 0, true,
 	BROKEN(mxaccel_model_program, flags, 1, -EINVAL),
 	BROKEN(mxaccel_model_program, flags, 0x80000000, -EINVAL),
 	BROKEN(mxaccel_model_program, rsvd, 1, -EINVAL),
+	BROKEN(mxaccel_model_program, rsvd2, 1, -EINVAL),
 	BROKEN(mxaccel_model_program, model_bytes, 0, -EINVAL),
 	BROKEN(mxaccel_model_program, model_bytes, UINT64_MAX, -EFBIG),
 	BROKEN(mxaccel_model_program, params_bytes, UINT64_MAX, -EFBIG));
@@ -80,7 +89,8 @@ IOCTL(BUF_CREATE, mxaccel_buf_create, 0, true,
 IOCTL(BUF_FREE, mxaccel_buf_free, -ENOENT, false,
 	BROKEN(mxaccel_buf_free, handle, UINT32_MAX, -ENOENT));
 IOCTL(SUBMIT, mxaccel_submit, 0, true,
-	BROKEN(mxaccel_submit, flags, 1, -EINVAL),
+	BROKEN(mxaccel_submit, flags, 2, -EINVAL),
+	BROKEN(mxaccel_submit, flags, 0x80000001, -EINVAL),
 	BROKEN(mxaccel_submit, rsvd, 1, -EINVAL),
 	BROKEN(mxaccel_submit, model, UINT32_MAX, -ENOENT),
 	BROKEN(mxaccel_submit, entry, 0x10000, -ENOENT),
@@ -198,10 +208,20 @@ TEST_F(ioctl, size_too_short)
 {
 	unsigned int size;
 
-	for (size = 0; size < variant->size; size++) {
+	for (size = 0; size < (variant->first_size ?: variant->size); size++) {
 		set_size(self->arg, size);
 		EXPECT_EQ(-EINVAL, mx_ioctl(self->rig.fd, variant->cmd, self->arg));
 	}
+}
+
+TEST_F(ioctl, size_of_the_first_version)
+{
+	if (!variant->first_size)
+		return;
+	set_size(self->arg, variant->first_size);
+	memset(self->arg + variant->first_size, 0xee, 8);
+	EXPECT_EQ(variant->result, mx_ioctl(self->rig.fd, variant->cmd, self->arg));
+	EXPECT_EQ(0xee, self->arg[variant->first_size]);
 }
 
 TEST_F(ioctl, size_longer_with_zeros)
@@ -296,6 +316,7 @@ TEST(unknown_ioctls)
 TEST(query_tells_the_truth)
 {
 	struct mxaccel_identify page;
+	struct mxaccel_health health;
 	struct mxaccel_query query = { .size = sizeof(query), .identify = (uintptr_t)&page };
 	int fd = mx_open();
 
@@ -306,6 +327,13 @@ TEST(query_tells_the_truth)
 	EXPECT_EQ(MXACCEL_PLATFORM_QEMU, query.platform);
 	EXPECT_EQ(mx_sysfs_number("chip/capacity_bytes"), page.value[MXACCEL_CHIP_CAPACITY_BYTES]);
 	EXPECT_EQ(mx_sysfs_number("chip/serial"), page.serial);
+	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_REUSE);
+	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_HEALTH);
+	query.health = (uintptr_t)&health;
+	ASSERT_EQ(0, mx_ioctl(fd, MXACCEL_IOC_QUERY, &query));
+	EXPECT_EQ(MXACCEL_HEALTH_NR, health.nr_values);
+	EXPECT_EQ(mx_sysfs_number("health/chunks"), health.value[MXACCEL_HEALTH_CHUNKS]);
+	EXPECT_EQ(mx_sysfs_number("health/wear_total"), health.value[MXACCEL_HEALTH_WEAR_TOTAL]);
 	close(fd);
 }
 

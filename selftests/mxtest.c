@@ -94,7 +94,8 @@ int mx_ioctl(int fd, unsigned long cmd, void *arg)
 	return ioctl(fd, cmd, arg) ? -errno : 0;
 }
 
-int mx_program(int fd, const struct testmodel *tm, struct mxaccel_model_program *out)
+static int program(int fd, const struct testmodel *tm, const uint8_t *chunks,
+		   struct mxaccel_model_program *out)
 {
 	struct mxaccel_model_program program = {
 		.size = sizeof(program),
@@ -102,6 +103,7 @@ int mx_program(int fd, const struct testmodel *tm, struct mxaccel_model_program 
 		.model_bytes = sizeof(tm->model),
 		.params_addr = (uintptr_t)tm->params,
 		.params_bytes = tm->params_bytes,
+		.chunks_addr = (uintptr_t)chunks,
 	};
 	int err;
 
@@ -110,6 +112,16 @@ int mx_program(int fd, const struct testmodel *tm, struct mxaccel_model_program 
 	if (out)
 		*out = program;
 	return err;
+}
+
+int mx_program(int fd, const struct testmodel *tm, struct mxaccel_model_program *out)
+{
+	return program(fd, tm, NULL, out);
+}
+
+int mx_program_shared(int fd, const struct testmodel *tm, struct mxaccel_model_program *out)
+{
+	return program(fd, tm, tm->chunks, out);
 }
 
 int mx_model_open(int fd, const struct testmodel *tm, uint32_t *model)

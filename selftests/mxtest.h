@@ -29,6 +29,8 @@ int mx_open(void);
 /* Calls; all return 0 or -errno. */
 int mx_ioctl(int fd, unsigned long cmd, void *arg);
 int mx_program(int fd, const struct testmodel *tm, struct mxaccel_model_program *out);
+/* The same, but chunks that are resident are taken over. */
+int mx_program_shared(int fd, const struct testmodel *tm, struct mxaccel_model_program *out);
 int mx_model_open(int fd, const struct testmodel *tm, uint32_t *model);
 int mx_model_close(int fd, uint32_t model);
 int mx_model_delete(int fd, uint32_t model);

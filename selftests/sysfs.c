@@ -202,6 +202,9 @@ TEST_F(sysfs, document_and_header_agree)
 #define MXACCEL_X(name, file, text) EXPECT_TRUE(described(&written, "chip/" #file, text));
 	MXACCEL_CHIP_VALUES(MXACCEL_X)
 #undef MXACCEL_X
+#define MXACCEL_X(name, file, text) EXPECT_TRUE(described(&written, "health/" #file, text));
+	MXACCEL_HEALTH_VALUES(MXACCEL_X)
+#undef MXACCEL_X
 }
 
 TEST_F(sysfs, one_value_per_file)
@@ -389,6 +392,28 @@ TEST_F(sysfs, counters_of_a_failed_job)
 	EXPECT_EQ(before[MXACCEL_CTR_JOBS], after[MXACCEL_CTR_JOBS]);
 	EXPECT_EQ(before[MXACCEL_CTR_MACS_STATIC], after[MXACCEL_CTR_MACS_STATIC]);
 	EXPECT_EQ(before[MXACCEL_CTR_DMA_WRITE_BYTES], after[MXACCEL_CTR_DMA_WRITE_BYTES]);
+}
+
+/* Chunks of the model programmed, each once; the chip gets no younger. */
+TEST_F(sysfs, health_of_programming)
+{
+	struct testmodel *tm = tm_make(11, 1000);
+	long long wear = mx_sysfs_number("health/wear_total");
+	long long life = mx_sysfs_number("health/life_ppm");
+	struct mxaccel_model_program program;
+	uint64_t chunks;
+
+	ASSERT_LE(0, wear);
+	chunks = ceil_div(sizeof(tm->model), MXACCEL_CHUNK) +
+		 ceil_div(tm->params_bytes, MXACCEL_CHUNK);
+	ASSERT_EQ(0, mx_program(self->rig.fd, tm, &program));
+	EXPECT_EQ(wear + chunks, mx_sysfs_number("health/wear_total"));
+	EXPECT_LT(0, mx_sysfs_number("health/wear_max"));
+	EXPECT_GE(life, mx_sysfs_number("health/life_ppm"));
+	EXPECT_LE(mx_sysfs_number("health/wear_min"), mx_sysfs_number("health/wear_max"));
+	EXPECT_EQ(0, mx_model_close(self->rig.fd, program.model));
+	EXPECT_EQ(0, mx_model_delete(self->rig.fd, program.model));
+	tm_free(tm);
 }
 
 TEST_F(sysfs, counters_of_programming)

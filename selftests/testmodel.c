@@ -25,8 +25,8 @@ float tm_expect(uint32_t id, uint32_t column)
 	return embedding(id, column) * EMBED_SCALE;
 }
 
-/* SHA-256 over the SHA-256 of each chunk */
-static void section_digest(const void *data, uint64_t bytes, uint8_t digest[32])
+/* SHA-256 over the SHA-256 of each chunk. Return: the latter. */
+static uint8_t *section_digest(const void *data, uint64_t bytes, uint8_t digest[32])
 {
 	uint64_t nr = (bytes + MXACCEL_CHUNK - 1) / MXACCEL_CHUNK, i;
 	uint8_t *chunks = malloc(nr * 32 + 1);
@@ -40,15 +40,16 @@ static void section_digest(const void *data, uint64_t bytes, uint8_t digest[32])
 		       left < MXACCEL_CHUNK ? left : MXACCEL_CHUNK, chunks + i * 32);
 	}
 	SHA256(chunks, nr * 32, digest);
-	free(chunks);
+	return chunks;
 }
 
 void tm_seal(struct testmodel *tm)
 {
 	uint8_t digests[64];
 
-	section_digest(&tm->model, sizeof(tm->model), digests);
-	section_digest(tm->params, tm->params_bytes, digests + 32);
+	free(section_digest(&tm->model, sizeof(tm->model), digests));
+	free(tm->chunks);
+	tm->chunks = section_digest(tm->params, tm->params_bytes, digests + 32);
 	SHA256(digests, sizeof(digests), tm->content);
 }
 
@@ -148,6 +149,7 @@ struct testmodel *tm_make(uint8_t variant, uint64_t extra_bytes)
 
 void tm_free(struct testmodel *tm)
 {
+	free(tm->chunks);
 	free(tm->params);
 	free(tm);
 }

@@ -38,12 +38,14 @@ struct tm_model {
  * @params:	PARAMS section
  * @params_bytes: its size
  * @content:	content id
+ * @chunks:	SHA-256 of each chunk of @params
  */
 struct testmodel {
 	struct tm_model model;
 	uint8_t *params;
 	uint64_t params_bytes;
 	uint8_t content[32];
+	uint8_t *chunks;
 };
 
 /*
