@@ -2,6 +2,7 @@
 /*
  * What an image tells: description, program entries, tokens.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
@@ -109,4 +110,46 @@ int mxrt_image_token(const struct mxrt_image *image, int32_t id, const char **te
 	*text = (const char *)mxrt_section_data(image, MXACCEL_SEC_VOCAB) + start;
 	*bytes = image->token_end[id] - start;
 	return 0;
+}
+
+const char *mxrt_op_name(const struct mxaccel_op *op)
+{
+	static const char * const names[] = {
+		[MXACCEL_OP_LOAD] = "LOAD", [MXACCEL_OP_EMBED] = "EMBED",
+		[MXACCEL_OP_MATMUL] = "MATMUL", [MXACCEL_OP_MATMUL_DYN] = "MATMUL_DYN QK",
+		[MXACCEL_OP_SOFTMAX] = "SOFTMAX", [MXACCEL_OP_NORM] = "NORM",
+		[MXACCEL_OP_ACT] = "ACT", [MXACCEL_OP_ADD] = "ADD", [MXACCEL_OP_POOL] = "POOL",
+		[MXACCEL_OP_STORE] = "STORE", [MXACCEL_OP_FENCE] = "FENCE",
+		[MXACCEL_OP_QUANT] = "QUANT",
+	};
+
+	if (op->opcode == MXACCEL_OP_MATMUL_DYN && op->kind == MXACCEL_DYN_PV)
+		return "MATMUL_DYN PV";
+	if (op->opcode < ARRAY_SIZE(names) && names[op->opcode])
+		return names[op->opcode];
+	return "other";
+}
+
+int mxrt_image_op(const struct mxrt_image *image, unsigned int entry, unsigned int index,
+		  struct mxrt_op_info *info)
+{
+	struct mxrt_op_info full = { .index = index };
+	const struct mxaccel_op *op;
+
+	if (!image)
+		return mxrt_fail(-EINVAL, "%s: no image", __func__);
+	if (entry >= image->model->nr_entries)
+		return mxrt_fail(-ENOENT, "model image %s has no program entry %u, only %u of them",
+				 image->name, entry, image->model->nr_entries);
+	if (index >= image->entry[entry].nr_ops)
+		return mxrt_fail(-ENOENT, "entry \"%s\" has no macro-op %u, only %u of them",
+				 image->entry[entry].name, index, image->entry[entry].nr_ops);
+	op = (const struct mxaccel_op *)(image->entry + image->model->nr_entries) +
+	     image->entry[entry].first_op + index;
+	snprintf(full.name, sizeof(full.name), "%s", mxrt_op_name(op));
+	full.layer = op->layer == UINT16_MAX ? -1 : op->layer;
+	full.k = op->k;
+	full.n = op->n;
+	full.heads = op->heads;
+	return mxrt_info_put(info, &full, sizeof(full), "mxrt_op_info");
 }

@@ -257,6 +257,12 @@ static const struct mxrt_value counter_values[] = {
 #undef MXACCEL_X
 };
 
+static const struct mxrt_value health_values[] = {
+#define MXACCEL_X(name, file, text) { #file, text, 0 },
+	MXACCEL_HEALTH_VALUES(MXACCEL_X)
+#undef MXACCEL_X
+};
+
 /* Names and values of the first @nr, as far as there is room. */
 static void put_values(struct mxrt_value *list, size_t *count, const struct mxrt_value *names,
 		       const __u64 *values, size_t nr)
@@ -282,6 +288,24 @@ int mxrt_chip_values(struct mxrt_device *dev, struct mxrt_value *list, size_t *c
 		return err;
 	put_values(list, count, chip_values, page.value,
 		   page.nr_values < MXACCEL_CHIP_NR ? page.nr_values : MXACCEL_CHIP_NR);
+	return 0;
+}
+
+int mxrt_health(struct mxrt_device *dev, struct mxrt_value *list, size_t *count)
+{
+	struct mxaccel_health page = { 0 };
+	int err;
+
+	if (!dev || !count || (*count && !list))
+		return mxrt_fail(-EINVAL, "%s: no device, count or list", __func__);
+	err = dev->backend->health(dev, &page);
+	if (err == -EOPNOTSUPP)
+		return mxrt_fail(err, "%s does not tell its health: its driver or chip is older",
+				 dev->name);
+	if (err)
+		return err;
+	put_values(list, count, health_values, page.value,
+		   page.nr_values < MXACCEL_HEALTH_NR ? page.nr_values : MXACCEL_HEALTH_NR);
 	return 0;
 }
 

@@ -19,7 +19,7 @@ uint32_t mxrt_run_batch(const struct mxrt_run *run, size_t left, uint64_t max_by
 }
 
 /* The sentence for a job that the chip ended with an error */
-static int explain(const struct mxrt_run *run, int err)
+int mxrt_run_explain(const struct mxrt_run *run, int err)
 {
 	const struct mxrt_model *model = run->model;
 	size_t seq = run->first_seq + run->detail;
@@ -56,18 +56,24 @@ static int explain(const struct mxrt_run *run, int err)
 			 model->dev->name, mxrt_strerror(run->status), run->status, run->field);
 }
 
-static int lock_for(pthread_mutex_t *lock, uint64_t deadline_ns)
+int mxrt_run_lock(const struct mxrt_run *run)
 {
-	struct timespec until = { deadline_ns / 1000000000u, deadline_ns % 1000000000u };
+	struct mxrt_device *dev = run->model->dev;
+	struct timespec until = {
+		run->deadline_ns / 1000000000u, run->deadline_ns % 1000000000u
+	};
+	int err;
 
-	if (!deadline_ns)
-		return -pthread_mutex_lock(lock);
-	return -pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until);
+	if (!run->deadline_ns)
+		err = pthread_mutex_lock(&dev->infer_lock);
+	else
+		err = pthread_mutex_clocklock(&dev->infer_lock, CLOCK_MONOTONIC, &until);
+	return err ? mxrt_fail(-err, "%s was busy with other calls until the time was over",
+			       dev->name) : 0;
 }
 
-/* Checks the parameters and turns them into a run. */
-static int prepare(struct mxrt_model *model, const struct mxrt_infer_params *p, uint64_t start,
-		   struct mxrt_run *run, size_t *out_bytes)
+int mxrt_run_prepare(struct mxrt_model *model, const struct mxrt_infer_params *p, uint64_t start,
+		     struct mxrt_run *run, size_t *out_bytes)
 {
 	uint64_t max = model->dev->max_io_bytes;
 	int entry = p->entry_index;
@@ -76,8 +82,8 @@ static int prepare(struct mxrt_model *model, const struct mxrt_infer_params *p, 
 
 	if (p->flags)
 		return mxrt_fail(-EINVAL, "%s: unknown flags 0x%x", __func__, p->flags);
-	if (!p->ids || !p->out)
-		return mxrt_fail(-EINVAL, "%s: no ids or no out", __func__);
+	if (!p->ids)
+		return mxrt_fail(-EINVAL, "%s: no ids", __func__);
 	if (p->entry) {
 		entry = mxrt_model_find_entry(model, p->entry);
 		if (entry < 0)
@@ -88,10 +94,6 @@ static int prepare(struct mxrt_model *model, const struct mxrt_infer_params *p, 
 	err = mxrt_out_bytes(model, entry, p->nr_seq, p->tokens, out_bytes);
 	if (err)
 		return err;
-	if (p->out_bytes < *out_bytes)
-		return mxrt_fail(-ENOBUFS,
-				 "the result of %zu sequences of %zu tokens takes %zu bytes, there is room for %zu",
-				 p->nr_seq, p->tokens, *out_bytes, p->out_bytes);
 	if (__builtin_mul_overflow(p->nr_seq, p->tokens * sizeof(int32_t), &in_bytes))
 		return mxrt_fail(-EOVERFLOW, "%zu sequences of %zu ids are larger than memory",
 				 p->nr_seq, p->tokens);
@@ -115,6 +117,17 @@ static int prepare(struct mxrt_model *model, const struct mxrt_infer_params *p, 
 	return 0;
 }
 
+static int check_room(const struct mxrt_infer_params *p, size_t out_bytes)
+{
+	if (!p->out)
+		return mxrt_fail(-EINVAL, "%s: no out", __func__);
+	if (p->out_bytes < out_bytes)
+		return mxrt_fail(-ENOBUFS,
+				 "the result of %zu sequences of %zu tokens takes %zu bytes, there is room for %zu",
+				 p->nr_seq, p->tokens, out_bytes, p->out_bytes);
+	return 0;
+}
+
 int mxrt_infer(struct mxrt_model *model, const struct mxrt_infer_params *params,
 	       struct mxrt_result *result)
 {
@@ -129,18 +142,16 @@ int mxrt_infer(struct mxrt_model *model, const struct mxrt_infer_params *params,
 		return mxrt_fail(-EINVAL, "%s: no model", __func__);
 	err = mxrt_params_get(&p, sizeof(p), params, "mxrt_infer_params");
 	if (!err)
-		err = prepare(model, &p, start, &run, &out_bytes);
+		err = mxrt_run_prepare(model, &p, start, &run, &out_bytes);
+	if (!err)
+		err = check_room(&p, out_bytes);
+	if (!err)
+		err = mxrt_run_lock(&run);
 	if (!err) {
-		err = lock_for(&model->dev->infer_lock, run.deadline_ns);
-		if (err) {
-			mxrt_fail(err, "%s was busy with other calls for %u ms", model->dev->name,
-				  p.timeout_ms);
-		} else {
-			err = model->dev->backend->infer(model->dev, &run);
-			pthread_mutex_unlock(&model->dev->infer_lock);
-			if (err && run.status)
-				err = explain(&run, err);
-		}
+		err = model->dev->backend->infer(model->dev, &run);
+		pthread_mutex_unlock(&model->dev->infer_lock);
+		if (err && run.status)
+			err = mxrt_run_explain(&run, err);
 	}
 	if (!result)
 		return err;

@@ -101,13 +101,39 @@ static inline const void *mxrt_section_data(const struct mxrt_image *image, unsi
 	return image->data + image->section[kind]->offset;
 }
 
+/* SHA-256 of each chunk of PARAMS, 32 bytes each; NULL if the image has none. */
+static inline const uint8_t *mxrt_image_chunks(const struct mxrt_image *image)
+{
+	const struct mxaccel_section *chunks = image->section[MXACCEL_SEC_CHUNKS];
+	uint64_t params = image->section[MXACCEL_SEC_PARAMS]->bytes;
+
+	if (!chunks || chunks->bytes != (params + MXACCEL_CHUNK - 1) / MXACCEL_CHUNK * 32)
+		return NULL;
+	return mxrt_section_data(image, MXACCEL_SEC_CHUNKS);
+}
+
+/* "MATMUL", "MATMUL_DYN QK" */
+const char *mxrt_op_name(const struct mxaccel_op *op);
+
 /* Tells the kernel that a part of a mapped image will not be read again soon. */
 void mxrt_image_forget(const struct mxrt_image *image, const void *from, size_t bytes);
+
+/**
+ * struct mxrt_loaded - what loading a model took
+ * @programmed:	it was not resident
+ * @bytes:	sent to the chip
+ * @reused:	chunks of other models that were taken over
+ */
+struct mxrt_loaded {
+	bool programmed;
+	uint64_t bytes;
+	uint32_t reused;
+};
 
 struct mxrt_model {
 	struct mxrt_device *dev;
 	struct mxrt_use *use;
-	bool programmed;
+	struct mxrt_loaded loaded;
 	uint8_t content[32];
 	char name[48];
 	uint32_t vocab;
@@ -169,6 +195,14 @@ struct mxrt_run {
 	uint32_t jobs;
 };
 
+/* Checks the parameters, but for the room for the result, and turns them into a run. */
+int mxrt_run_prepare(struct mxrt_model *model, const struct mxrt_infer_params *params,
+		     uint64_t start, struct mxrt_run *run, size_t *out_bytes);
+/* Takes the device's infer_lock before the run's deadline. */
+int mxrt_run_lock(const struct mxrt_run *run);
+/* The sentence for a job that the chip ended with an error */
+int mxrt_run_explain(const struct mxrt_run *run, int err);
+
 /* Sequences that fit a job of at most @max_bytes each way, at least 1, at most @left */
 uint32_t mxrt_run_batch(const struct mxrt_run *run, size_t left, uint64_t max_bytes);
 
@@ -180,13 +214,16 @@ uint32_t mxrt_run_batch(const struct mxrt_run *run, size_t left, uint64_t max_by
  * @close:	frees the device
  * @query:	fills all but @size and @name
  * @identify:	reads the chip's description
- * @load:	makes a model resident and usable: use->id, *programmed
+ * @health:	reads wear and faults of the chip; -EOPNOTSUPP without a sentence
+ * @load:	makes a model resident and usable: use->id, *loaded, which is zero
  * @unload:	gives up the use
  * @models:	as mxrt_models()
  * @model_delete: as mxrt_model_delete()
  * @counters:	*count is room at @values, then the counters there are
  * @infer:	runs it; the caller holds infer_lock. An error with run->status
  *		set gets its sentence from the caller.
+ * @schedule:	writes the schedule of one job, as many of *@count spans as there are,
+ *		and sets *@count to their number; else as @infer
  * @buf_create:	sets ptr (unless wrapped) and handle
  * @queue_create: allocates the queue with fd; the rest is filled by the caller
  * @queue_destroy: waits for the jobs, frees the queue
@@ -196,14 +233,17 @@ struct mxrt_backend {
 	void (*close)(struct mxrt_device *dev);
 	int (*query)(struct mxrt_device *dev, struct mxrt_device_info *info);
 	int (*identify)(struct mxrt_device *dev, struct mxaccel_identify *page);
+	int (*health)(struct mxrt_device *dev, struct mxaccel_health *page);
 	int (*load)(struct mxrt_device *dev, const struct mxrt_image *image, uint32_t flags,
-		    struct mxrt_use *use, bool *programmed);
+		    struct mxrt_use *use, struct mxrt_loaded *loaded);
 	void (*unload)(struct mxrt_device *dev, struct mxrt_use *use);
 	int (*models)(struct mxrt_device *dev, struct mxrt_resident *list, size_t *count);
 	int (*model_delete)(struct mxrt_device *dev, uint32_t id);
 	int (*counters)(struct mxrt_device *dev, unsigned int scope, uint32_t model,
 			__u64 *values, uint32_t *count);
 	int (*infer)(struct mxrt_device *dev, struct mxrt_run *run);
+	int (*schedule)(struct mxrt_device *dev, struct mxrt_run *run, struct mxaccel_span *spans,
+			size_t *count);
 	int (*buf_create)(struct mxrt_buffer *buf);
 	void (*buf_destroy)(struct mxrt_buffer *buf);
 	int (*queue_create)(struct mxrt_device *dev, uint32_t depth, struct mxrt_queue **out);

@@ -52,7 +52,7 @@ int mxrt_load_refused(const struct mxrt_device *dev, const struct mxrt_image *im
 
 /* Shares or makes the use of a content; dev->lock is held. */
 static int use_get(struct mxrt_device *dev, const struct mxrt_image *image, uint32_t flags,
-		   struct mxrt_use **out, bool *programmed)
+		   struct mxrt_use **out, struct mxrt_loaded *loaded)
 {
 	struct mxrt_use *use;
 	int err;
@@ -61,7 +61,6 @@ static int use_get(struct mxrt_device *dev, const struct mxrt_image *image, uint
 		if (memcmp(use->content, image->header->content, sizeof(use->content)))
 			continue;
 		use->users++;
-		*programmed = false;
 		*out = use;
 		return 0;
 	}
@@ -69,7 +68,7 @@ static int use_get(struct mxrt_device *dev, const struct mxrt_image *image, uint
 	if (!use)
 		return mxrt_fail(-ENOMEM, "no memory to load model image %s", image->name);
 	memcpy(use->content, image->header->content, sizeof(use->content));
-	err = dev->backend->load(dev, image, flags, use, programmed);
+	err = dev->backend->load(dev, image, flags, use, loaded);
 	if (err) {
 		free(use);
 		return err;
@@ -118,7 +117,7 @@ int mxrt_load(struct mxrt_device *dev, const struct mxrt_image *image,
 	if (!model)
 		return mxrt_fail(-ENOMEM, "no memory to load model image %s", image->name);
 	pthread_mutex_lock(&dev->lock);
-	err = use_get(dev, image, p.flags, &model->use, &model->programmed);
+	err = use_get(dev, image, p.flags, &model->use, &model->loaded);
 	pthread_mutex_unlock(&dev->lock);
 	if (err) {
 		free(model);
@@ -157,7 +156,9 @@ int mxrt_model_info(const struct mxrt_model *model, struct mxrt_model_info *info
 	if (!model)
 		return mxrt_fail(-EINVAL, "%s: no model", __func__);
 	full.id = model->use->id;
-	full.programmed = model->programmed;
+	full.programmed = model->loaded.programmed;
+	full.reused_chunks = model->loaded.reused;
+	full.programmed_bytes = model->loaded.bytes;
 	full.nr_entries = model->nr_entries;
 	full.vocab = model->vocab;
 	full.max_tokens = model->max_tokens;

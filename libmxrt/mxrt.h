@@ -276,6 +276,19 @@ int mxrt_chip_values(struct mxrt_device *dev, struct mxrt_value *list, size_t *c
 int mxrt_counters(struct mxrt_device *dev, unsigned int scope, const struct mxrt_model *model,
 		  struct mxrt_value *list, size_t *count);
 
+/**
+ * mxrt_health() - wear and faults of a chip's non-volatile cells
+ * @dev:	device
+ * @list:	filled, named as in the folder health/ of sysfs; may be NULL if
+ *		*@count is 0
+ * @count:	in: room at @list, in entries; out: values there are, maybe more
+ *
+ * Thread safety: any thread.
+ *
+ * Return: 0; -EOPNOTSUPP driver or chip are older; other negative errno.
+ */
+int mxrt_health(struct mxrt_device *dev, struct mxrt_value *list, size_t *count);
+
 /* ------------------------------------------------------- model images */
 
 #define MXRT_IMAGE_VERIFY	0x1	/* check the weights' digest now, not when loading */
@@ -448,6 +461,40 @@ int mxrt_image_entry(const struct mxrt_image *image, unsigned int index,
 int mxrt_image_find_entry(const struct mxrt_image *image, const char *name);
 
 /**
+ * struct mxrt_op_info - a macro-op of an entry
+ * @size:	in: sizeof(struct); out: bytes filled
+ * @index:	of the macro-op in its entry
+ * @name:	"EMBED", "MATMUL", "MATMUL_DYN QK", NUL-terminated
+ * @layer:	layer of the model it belongs to, -1 outside of layers
+ * @k:		length of its dot products, or its columns
+ * @n:		output columns, or rows of its table; 0 if it has neither
+ * @heads:	attention heads, 0 if it has none
+ */
+struct mxrt_op_info {
+	uint32_t size;
+	uint32_t index;
+	char name[24];
+	int32_t layer;
+	uint32_t k;
+	uint32_t n;
+	uint32_t heads;
+};
+
+/**
+ * mxrt_image_op() - describe a macro-op
+ * @image:	image
+ * @entry:	index of the program entry
+ * @index:	of the macro-op, less than mxrt_entry_info.nr_ops
+ * @info:	filled; @info->size says how much room there is
+ *
+ * Thread safety: any thread.
+ *
+ * Return: 0; -ENOENT no such entry or macro-op; -EINVAL.
+ */
+int mxrt_image_op(const struct mxrt_image *image, unsigned int entry, unsigned int index,
+		  struct mxrt_op_info *info);
+
+/**
  * mxrt_tokenize() - turn text into token ids, with the image's tokenizer
  * @image:	image
  * @text:	UTF-8, NUL-terminated
@@ -502,7 +549,9 @@ struct mxrt_load_params {
  *
  * Checks the weights' digest, once per image. A model of the same content that
  * is resident already is used as it is. Otherwise it is programmed into
- * non-volatile cells, atomically: if anything fails nothing of it stays.
+ * non-volatile cells, atomically: if anything fails nothing of it stays. Chunks of
+ * 64 KiB whose content a resident model has are shared with it, not programmed;
+ * mxrt_model_info() tells how many.
  * Thread safety: any thread.
  *
  * Return: 0; -ENOSPC not enough free cells or model slots; -EFBIG larger than
@@ -522,6 +571,10 @@ int mxrt_load(struct mxrt_device *dev, const struct mxrt_image *image,
  * @max_tokens:	longest sequence
  * @content:	content id
  * @name:	of the model, NUL-terminated
+ * @programmed_bytes: sent to the chip by mxrt_load(); less than the model's size if
+ *		chunks were shared
+ * @reused_chunks: chunks of 64 KiB shared with models that were resident
+ * @rsvd:	zero
  */
 struct mxrt_model_info {
 	uint32_t size;
@@ -532,6 +585,9 @@ struct mxrt_model_info {
 	uint32_t max_tokens;
 	uint8_t content[32];
 	char name[48];
+	uint64_t programmed_bytes;
+	uint32_t reused_chunks;
+	uint32_t rsvd;
 };
 
 /**
@@ -693,6 +749,59 @@ struct mxrt_result {
  */
 int mxrt_infer(struct mxrt_model *model, const struct mxrt_infer_params *params,
 	       struct mxrt_result *result);
+
+#define MXRT_TICKS		256		/* parts of a cycle */
+#define MXRT_SPAN_ALL		0xffffffffu	/* mxrt_span.token: all tokens */
+
+/**
+ * struct mxrt_span - a resource in use, part of a job's modelled schedule
+ * @start:	from the start of the job, in 1/MXRT_TICKS cycles
+ * @ticks:	length, in the same unit
+ * @seq:	sequence
+ * @token:	place of the token in its sequence, or MXRT_SPAN_ALL
+ * @op:		macro-op of the entry, see mxrt_image_op()
+ * @resource:	see mxrt_resource_name()
+ * @rsvd:	zero
+ * @unit:	which one of the resource
+ */
+struct mxrt_span {
+	uint64_t start;
+	uint64_t ticks;
+	uint32_t seq;
+	uint32_t token;
+	uint32_t op;
+	uint8_t resource;
+	uint8_t rsvd;
+	uint16_t unit;
+};
+
+/**
+ * mxrt_schedule() - what each resource of the chip does when, in a job
+ * @model:	model
+ * @params:	the job; @out and @out_bytes are not used
+ * @spans:	filled, by ascending start; may be NULL if *@count is 0
+ * @count:	in: room at @spans, in entries; out: spans there are, maybe more
+ *
+ * Nothing is computed and nothing is counted: the schedule follows from the
+ * lengths of the sequences. They make one job, so mxrt_infer() may take more.
+ * Thread safety: as mxrt_infer().
+ *
+ * Return: as mxrt_infer(); -EOPNOTSUPP driver or chip are older; -EFBIG more
+ * sequences than a job takes.
+ */
+int mxrt_schedule(struct mxrt_model *model, const struct mxrt_infer_params *params,
+		  struct mxrt_span *spans, size_t *count);
+
+/**
+ * mxrt_resource_name() - name of a resource of a schedule
+ * @resource:	of a struct mxrt_span
+ *
+ * The counters "busy_<name>_cycles" and "stall_<name>_cycles" are about it.
+ * Thread safety: any thread.
+ *
+ * Return: constant text such as "large", or NULL for an unknown one.
+ */
+const char *mxrt_resource_name(unsigned int resource);
 
 /* ------------------------------------------------ buffers and queues */
 

@@ -63,6 +63,17 @@ static int node_identify(struct mxrt_device *dev, struct mxaccel_identify *page)
 	return 0;
 }
 
+static int node_health(struct mxrt_device *dev, struct mxaccel_health *page)
+{
+	struct mxaccel_query query = { .size = sizeof(query), .health = (uintptr_t)page };
+	int err;
+
+	if (!(mxrt_to_node(dev)->features & MXACCEL_DRVFEAT_HEALTH))
+		return -EOPNOTSUPP;
+	err = mxrt_node_ioctl(mxrt_to_node(dev)->fd, MXACCEL_IOC_QUERY, &query);
+	return err ? mxrt_node_fail(dev, err, "read the health") : 0;
+}
+
 static int model_open(int fd, struct mxrt_use *use)
 {
 	struct mxaccel_model_open arg = { .size = sizeof(arg) };
@@ -76,13 +87,12 @@ static int model_open(int fd, struct mxrt_use *use)
 }
 
 static int node_load(struct mxrt_device *dev, const struct mxrt_image *image, uint32_t flags,
-		     struct mxrt_use *use, bool *programmed)
+		     struct mxrt_use *use, struct mxrt_loaded *loaded)
 {
 	struct mxaccel_model_program arg = { .size = sizeof(arg) };
 	int fd = mxrt_to_node(dev)->fd;
 	int err;
 
-	*programmed = false;
 	if (flags & MXRT_LOAD_RESIDENT) {
 		err = model_open(fd, use);
 		if (err == -ENOENT)
@@ -95,6 +105,8 @@ static int node_load(struct mxrt_device *dev, const struct mxrt_image *image, ui
 	arg.model_bytes = image->section[MXACCEL_SEC_MODEL]->bytes;
 	arg.params_addr = (uintptr_t)mxrt_section_data(image, MXACCEL_SEC_PARAMS);
 	arg.params_bytes = image->section[MXACCEL_SEC_PARAMS]->bytes;
+	if (mxrt_to_node(dev)->features & MXACCEL_DRVFEAT_REUSE)
+		arg.chunks_addr = (uintptr_t)mxrt_image_chunks(image);
 	/* Not repeated after a signal: programming takes long, and the user may want to stop it. */
 	if (ioctl(fd, MXACCEL_IOC_MODEL_PROGRAM, &arg)) {
 		err = -errno;
@@ -106,7 +118,11 @@ static int node_load(struct mxrt_device *dev, const struct mxrt_image *image, ui
 		return mxrt_node_fail(dev, err, "load the model");
 	}
 	use->id = arg.model;
-	*programmed = !arg.resident;
+	loaded->programmed = !arg.resident;
+	loaded->reused = arg.reused_chunks;
+	loaded->bytes = arg.programmed_bytes;
+	if (loaded->programmed && !loaded->bytes)	/* a driver from before it told */
+		loaded->bytes = arg.model_bytes + arg.params_bytes;
 	return 0;
 }
 
@@ -288,12 +304,14 @@ static const struct mxrt_backend node_backend = {
 	.close = node_close,
 	.query = node_query,
 	.identify = node_identify,
+	.health = node_health,
 	.load = node_load,
 	.unload = node_unload,
 	.models = node_models,
 	.model_delete = node_model_delete,
 	.counters = node_counters,
 	.infer = mxrt_node_infer,
+	.schedule = mxrt_node_schedule,
 	.buf_create = node_buf_create,
 	.buf_destroy = node_buf_destroy,
 	.queue_create = mxrt_node_queue_create,
@@ -350,6 +368,7 @@ int mxrt_node_open(const char *path, struct mxrt_device **out)
 	if (err)
 		goto close_fd;
 	node->base.queue_depth = query.queue_depth;
+	node->features = query.features;
 	node->base.max_io_bytes = page.value[MXACCEL_CHIP_MAX_IO_BYTES];
 	*out = &node->base;
 	return 0;

@@ -10,6 +10,7 @@
 
 /**
  * struct node_device - a device node, by up to two files on it
+ * @features:	MXACCEL_DRVFEAT_*
  * @fd:		models and mxrt_infer()
  * @queue_fd:	buffers and the queue, which so has completions and a poll() of
  *		its own; -1 until it is needed
@@ -17,6 +18,7 @@
  */
 struct node_device {
 	struct mxrt_device base;
+	uint64_t features;
 	int fd;
 	int queue_fd;
 	struct {
@@ -46,6 +48,8 @@ int mxrt_node_need_queue_fd(struct node_device *node);
 int mxrt_node_fail(const struct mxrt_device *dev, int err, const char *what);
 
 int mxrt_node_infer(struct mxrt_device *dev, struct mxrt_run *run);
+int mxrt_node_schedule(struct mxrt_device *dev, struct mxrt_run *run,
+		       struct mxaccel_span *spans, size_t *count);
 
 int mxrt_node_queue_create(struct mxrt_device *dev, uint32_t depth, struct mxrt_queue **out);
 void mxrt_node_queue_destroy(struct mxrt_queue *queue);

@@ -169,3 +169,52 @@ int mxrt_node_infer(struct mxrt_device *dev, struct mxrt_run *run)
 	}
 	return 0;
 }
+
+int mxrt_node_schedule(struct mxrt_device *dev, struct mxrt_run *run,
+		       struct mxaccel_span *spans, size_t *count)
+{
+	struct node_device *node = mxrt_to_node(dev);
+	uint64_t room = (*count ? *count : 1) * sizeof(*spans);
+	/* All sequences are one piece here, and the spans are its result. */
+	struct mxrt_run whole = { .in_seq = run->nr_seq * run->in_seq, .out_seq = room };
+	struct mxaccel_submit submit = {
+		.size = sizeof(submit),
+		.flags = MXACCEL_SUBMIT_SCHEDULE,
+		.model = run->model->use->id,
+		.entry = run->entry,
+		.nr_seq = run->nr_seq,
+		.tokens = run->tokens,
+		.out_offset = ALIGN64(whole.in_seq),
+		.in_bytes = whole.in_seq,
+		.out_bytes = room,
+	};
+	struct mxaccel_completion done;
+	uint32_t one = 1;
+	int err;
+
+	if (!(node->features & MXACCEL_DRVFEAT_SCHEDULE))
+		return mxrt_fail(-EOPNOTSUPP, "%s cannot tell schedules: its driver or chip is older",
+				 dev->name);
+	err = staging_get(node, &whole, &one);
+	if (err)
+		return err;
+	submit.in_handle = node->staging.handle;
+	submit.out_handle = node->staging.handle;
+	memcpy(node->staging.ptr, run->ids, whole.in_seq);
+	err = submit_job(node, run, &submit);
+	if (!err)
+		err = wait_job(node, submit.job, &done);
+	if (err)
+		return err;
+	if (done.error) {
+		run->status = done.status;
+		run->field = done.field;
+		run->detail = done.result;
+		return done.status ? done.error : mxrt_node_fail(dev, done.error, "run the job");
+	}
+	if (*count)
+		memcpy(spans, node->staging.ptr + submit.out_offset,
+		       (done.result < *count ? done.result : *count) * sizeof(*spans));
+	*count = done.result;
+	return 0;
+}

@@ -9,8 +9,6 @@
 
 #include "sim.h"
 
-#define PROG_PIECE	((uint64_t)8 << 20)	/* programmed, then dropped from the page cache's map */
-
 static struct sim_device *to_sim(struct mxrt_device *dev)
 {
 	return (struct sim_device *)dev;
@@ -37,55 +35,15 @@ static int sim_identify(struct mxrt_device *dev, struct mxaccel_identify *page)
 	return 0;
 }
 
-/* Programs MODEL and PARAMS. Return: status of the chip. */
-static uint16_t program(struct mx_chip *chip, const struct mxrt_image *image, uint32_t prog,
-			uint32_t *id)
+static int sim_health(struct mxrt_device *dev, struct mxaccel_health *page)
 {
-	static const uint32_t kinds[] = { MXACCEL_SEC_MODEL, MXACCEL_SEC_PARAMS };
-	uint64_t offset = 0, done, piece;
-	uint16_t status;
-	size_t i;
+	struct mx_health health;
 
-	for (i = 0; i < 2; i++) {
-		const uint8_t *data = mxrt_section_data(image, kinds[i]);
-		uint64_t bytes = image->section[kinds[i]]->bytes;
-
-		for (done = 0; done < bytes; done += piece) {
-			piece = bytes - done < PROG_PIECE ? bytes - done : PROG_PIECE;
-			status = mx_chip_prog_write(chip, prog, offset + done, data + done, piece);
-			if (status) {
-				mx_chip_prog_abort(chip, prog);
-				return status;
-			}
-			mxrt_image_forget(image, data + done, piece);
-		}
-		offset = (bytes + MXACCEL_PAGE - 1) & ~(uint64_t)(MXACCEL_PAGE - 1);
-	}
-	return mx_chip_prog_commit(chip, prog, id);
-}
-
-static int sim_load(struct mxrt_device *dev, const struct mxrt_image *image, uint32_t flags,
-		    struct mxrt_use *use, bool *programmed)
-{
-	struct mx_chip *chip = to_sim(dev)->chip;
-	uint16_t status;
-	uint32_t prog;
-
-	*programmed = false;
-	if (flags & MXRT_LOAD_RESIDENT && mx_chip_model_find(chip, use->content, &prog))
-		return mxrt_fail(-ENOENT, "model image %s is not resident in %s", image->name,
-				 dev->name);
-	status = mx_chip_prog_begin(chip, use->content, image->section[MXACCEL_SEC_MODEL]->bytes,
-				    image->section[MXACCEL_SEC_PARAMS]->bytes, &prog);
-	if (status == MXACCEL_ST_RESIDENT) {
-		use->id = prog;
-		return 0;
-	}
-	if (status == MXACCEL_ST_SUCCESS)
-		status = program(chip, image, prog, &use->id);
-	if (status)
-		return mxrt_load_refused(dev, image, status);
-	*programmed = true;
+	mx_chip_health(to_sim(dev)->chip, &health);
+	page->nr_values = MXACCEL_HEALTH_NR;
+#define MXACCEL_X(name, file, text) page->value[MXACCEL_HEALTH_##name] = health.file;
+	MXACCEL_HEALTH_VALUES(MXACCEL_X)
+#undef MXACCEL_X
 	return 0;
 }
 
@@ -211,6 +169,15 @@ static int sim_infer(struct mxrt_device *dev, struct mxrt_run *run)
 	return 0;
 }
 
+static int sim_schedule(struct mxrt_device *dev, struct mxrt_run *run, struct mxaccel_span *spans,
+			size_t *count)
+{
+	(void)run;
+	(void)spans;
+	(void)count;
+	return mxrt_fail(-EOPNOTSUPP, "the chip model of %s cannot tell schedules yet", dev->name);
+}
+
 static int sim_buf_create(struct mxrt_buffer *buf)
 {
 	if (buf->wrapped)
@@ -232,12 +199,14 @@ static const struct mxrt_backend sim_backend = {
 	.close = sim_close,
 	.query = sim_query,
 	.identify = sim_identify,
-	.load = sim_load,
+	.health = sim_health,
+	.load = mxrt_sim_load,
 	.unload = sim_unload,
 	.models = sim_models,
 	.model_delete = sim_model_delete,
 	.counters = sim_counters,
 	.infer = sim_infer,
+	.schedule = sim_schedule,
 	.buf_create = sim_buf_create,
 	.buf_destroy = sim_buf_destroy,
 	.queue_create = mxrt_sim_queue_create,

@@ -27,6 +27,9 @@ struct sim_io {
 	uint64_t deadline_ns;
 };
 
+int mxrt_sim_load(struct mxrt_device *dev, const struct mxrt_image *image, uint32_t flags,
+		  struct mxrt_use *use, struct mxrt_loaded *loaded);
+
 /* Runs a job to its end on the calling thread and the chip's pool. */
 void mxrt_sim_run(struct mxrt_device *dev, struct sim_io *io);
 

@@ -112,7 +112,8 @@ struct mini_image mini_image_make(uint8_t variant, uint64_t extra_params)
 	struct sample_model *model = must(malloc(sizeof(*model)));
 	struct mini_image image = { must(calloc(1, MXACCEL_PAGE)), MXACCEL_PAGE };
 	struct mxaccel_image *header;
-	uint64_t params_bytes;
+	uint64_t params_bytes, i;
+	uint8_t *extra;
 
 	if (!sample_make(model, variant))
 		must(NULL);
@@ -128,6 +129,10 @@ struct mini_image mini_image_make(uint8_t variant, uint64_t extra_params)
 	add(&image, MINI_UNKNOWN_SECTION, "?", 1, 1);
 	add(&image, MXACCEL_SEC_CARD, card, sizeof(card) - 1, sizeof(card) - 1);
 	add(&image, MXACCEL_SEC_GOLDEN, &golden, sizeof(golden), sizeof(golden));
+	/* Of two variants no chunk is the same but for the first: they share no cells. */
+	extra = (uint8_t *)mini_image_data(&image, MXACCEL_SEC_PARAMS) + model->params_bytes;
+	for (i = 0; i < extra_params; i++)
+		extra[i] = i % 251 + variant;
 	free(model);
 
 	header = mini_image_header(&image);
