@@ -3,7 +3,7 @@
 # Unit tests of the chip model: tests/unit/test_NAME.c is linked with the whole of
 # libmxchip.a. Parts whose tests need other libraries have rules of their own.
 
-CHIP_TESTS := analog cells config digest directory exec jobs kernels model place place_fit place_table pool power sfu sharing
+CHIP_TESTS := analog cells config cost digest directory exec jobs kernels model place place_fit place_table pool power sfu sharing
 UNIT_TESTS += $(CHIP_TESTS:%=$(B)/tests/test_%)
 
 # The arithmetic of the tests is compiled like the chip's, or else it could differ.
@@ -16,6 +16,7 @@ $(CHIP_TESTS:%=$(B)/tests/test_%): $(B)/tests/test_%: $(B)/obj/tests/test_%.o \
 		$(CHIP_LIBS)
 
 $(B)/tests/test_exec: $(B)/obj/tests/exec_model.o $(B)/obj/tests/exec_reference.o
+$(B)/tests/test_cost: $(B)/obj/tests/exec_model.o
 
 # It makes allocations fail.
 $(B)/tests/test_exec: TEST_LDFLAGS := -Wl,--wrap=malloc,--wrap=calloc,--wrap=aligned_alloc
@@ -31,3 +32,12 @@ $(B)/obj/tests/%.o: tests/unit/%.c
 	$(CC) $(CFLAGS) $(CHIP_TEST_FLAGS) -MMD -MP -c $< -o $@
 
 -include $(wildcard $(B)/obj/tests/*.d)
+
+# The chip's estimate for BERT of any shape, for the tests of the cost model.
+COST_SRCS := tests/e2e/cost.c tools/plan.c tools/program.c
+BINS += $(B)/tests/cost
+
+$(B)/tests/cost: $(COST_SRCS) tools/program.h tools/mxmap.h $(B)/lib/libmxchip.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D_GNU_SOURCE -I$(CHIP_DIR) -Itools $(LDFLAGS) -o $@ $(COST_SRCS) $(B)/lib/libmxchip.a \
+		-ljansson $(CHIP_LIBS)

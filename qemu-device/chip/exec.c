@@ -65,7 +65,7 @@ struct mx_head_rows mx_head_rows(const struct mx_run *run, uint32_t heads, uint6
 /* ------------------------------------------------------------ input */
 
 /* Reads all ids, checks them, and finds the lengths of the sequences. */
-static uint16_t read_input(struct mx_run *run)
+uint16_t mx_run_input(struct mx_run *run)
 {
 	struct mx_job *job = run->job;
 	uint64_t nr = (uint64_t)job->nr_seq * job->tokens, i, seq;
@@ -77,7 +77,7 @@ static uint16_t read_input(struct mx_run *run)
 		return MXACCEL_ST_NO_MEMORY;
 	if (job->read(job->opaque, 0, run->ids, nr * sizeof(*run->ids)))
 		return MXACCEL_ST_DMA_ERROR;
-	job->counters.v[MXACCEL_CTR_DMA_READ_BYTES] += nr * sizeof(*run->ids);
+	run->cost.op[run->entry->nr_ops].v[MXACCEL_CTR_DMA_READ_BYTES] = nr * sizeof(*run->ids);
 	for (i = 0; i < nr; i++) {
 		if (run->ids[i] < 0 || (uint32_t)run->ids[i] >= run->model->head->vocab) {
 			job->result = i;
@@ -214,7 +214,8 @@ static uint16_t write_out(struct mx_run *run, uint64_t *offset, const void *data
 {
 	if (*bytes && run->job->write(run->job->opaque, *offset, data, *bytes))
 		return MXACCEL_ST_DMA_ERROR;
-	run->job->counters.v[MXACCEL_CTR_DMA_WRITE_BYTES] += *bytes;
+	/* STORE is the last op. */
+	run->cost.op[run->entry->nr_ops - 1].v[MXACCEL_CTR_DMA_WRITE_BYTES] += *bytes;
 	*offset += *bytes;
 	*bytes = 0;
 	return MXACCEL_ST_SUCCESS;
@@ -316,8 +317,7 @@ static uint16_t run_chunk(struct mx_run *run)
 		if (status)
 			return status;
 		for (j = 0; j < run->nr_seq; j++)
-			mx_cost_op(&run->chip->config, run->model, run->entry, op,
-				   run->seq[j].length, job->tokens, &job->counters);
+			mx_cost_op(&run->cost, i, run->first + j, job->tokens);
 	}
 	return MXACCEL_ST_SUCCESS;
 }
@@ -327,7 +327,9 @@ static uint16_t run_job(struct mx_run *run)
 	uint16_t status = atomic_load(&run->job->stop);
 
 	if (!status)
-		status = read_input(run);
+		status = mx_run_input(run);
+	if (!status && !mx_cost_sequences(&run->cost, run->length, run->job->nr_seq))
+		status = MXACCEL_ST_NO_MEMORY;
 	if (!status)
 		status = note_regions(run);
 	for (run->first = 0; !status && run->first < run->job->nr_seq; run->first += run->nr_seq) {
@@ -338,7 +340,24 @@ static uint16_t run_job(struct mx_run *run)
 	return status;
 }
 
-static void free_run(struct mx_run *run)
+struct mx_run *mx_run_new(struct mx_chip *chip, const struct mx_model *model, struct mx_job *job)
+{
+	struct mx_run *run = calloc(1, sizeof(*run));
+
+	if (!run)
+		return NULL;
+	run->chip = chip;
+	run->kernels = chip->kernels;
+	run->model = model;
+	run->entry = &model->entry[job->entry];
+	run->job = job;
+	if (mx_cost_init(&run->cost, &chip->config, model, run->entry, job->op_counters))
+		return run;
+	mx_run_free(run);
+	return NULL;
+}
+
+void mx_run_free(struct mx_run *run)
 {
 	struct mx_buffer *buffers[] = {
 		&run->arena, &run->act, &run->scale, &run->panels, &run->col_scale, &run->bytes,
@@ -352,12 +371,13 @@ static void free_run(struct mx_run *run)
 	free(run->length);
 	free(run->used);
 	free(run->region);
+	mx_cost_free(&run->cost);
 	free(run);
 }
 
 void mx_exec(struct mx_chip *chip, const struct mx_model *model, struct mx_job *job)
 {
-	struct mx_run *run = calloc(1, sizeof(*run));
+	struct mx_run *run = mx_run_new(chip, model, job);
 	fenv_t host;
 
 	memset(&job->counters, 0, sizeof(job->counters));
@@ -365,17 +385,13 @@ void mx_exec(struct mx_chip *chip, const struct mx_model *model, struct mx_job *
 	job->result = 0;
 	job->status = MXACCEL_ST_NO_MEMORY;
 	if (run) {
-		run->chip = chip;
-		run->kernels = chip->kernels;
-		run->model = model;
-		run->entry = &model->entry[job->entry];
-		run->job = job;
 		/* The caller may have set another rounding mode, or denormals to zero. */
 		fegetenv(&host);
 		fesetenv(FE_DFL_ENV);
 		job->status = run_job(run);
+		mx_cost_sum(&run->cost, job->tokens, &job->counters);
 		fesetenv(&host);
-		free_run(run);
+		mx_run_free(run);
 	}
 	if (job->status == MXACCEL_ST_SUCCESS) {
 		job->counters.v[MXACCEL_CTR_JOBS] = 1;

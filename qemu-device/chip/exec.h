@@ -11,7 +11,7 @@
 #ifndef MX_CHIP_EXEC_H
 #define MX_CHIP_EXEC_H
 
-#include "internal.h"
+#include "cost.h"
 #include "kernels.h"
 #include "pool.h"
 
@@ -53,6 +53,7 @@ struct mx_buffer {
  * @rows, @cells, @blocks, @padded: of the chunk, see struct mx_seq
  * @chunk_ids:	[rows]
  * @act, @scale, @panels, @col_scale, @bytes: scratch of the products
+ * @cost:	what the job costs
  * @non_finite:	set by any worker that met an infinity or a NaN
  */
 struct mx_run {
@@ -74,6 +75,7 @@ struct mx_run {
 	int32_t *chunk_ids;
 
 	struct mx_buffer arena, act, scale, panels, col_scale, bytes, staging;
+	struct mx_cost cost;
 	atomic_bool non_finite;
 };
 
@@ -136,9 +138,10 @@ uint16_t mx_op_pool(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_dyn(struct mx_run *run, const struct mxaccel_op *op);
 
-/* Adds what an op costs for one sequence of @length rows out of @tokens ids. */
-void mx_cost_op(const struct mx_chip_config *config, const struct mx_model *model,
-		const struct mxaccel_entry *entry, const struct mxaccel_op *op,
-		uint64_t length, uint64_t tokens, struct mx_counters *counters);
+/* Freed by mx_run_free(); NULL without memory. */
+struct mx_run *mx_run_new(struct mx_chip *chip, const struct mx_model *model, struct mx_job *job);
+void mx_run_free(struct mx_run *run);
+/* Reads all ids, checks them, and finds the lengths of the sequences. */
+uint16_t mx_run_input(struct mx_run *run);
 
 #endif /* MX_CHIP_EXEC_H */

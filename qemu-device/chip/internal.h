@@ -80,5 +80,12 @@ struct mx_model *mx_directory_model(struct mx_chip *chip, uint32_t id);
 
 /* Runs a job on a referenced model: exec.c. Fills all out fields, counters included. */
 void mx_exec(struct mx_chip *chip, const struct mx_model *model, struct mx_job *job);
+/* The same for mx_chip_job_schedule(): trace.c. */
+void mx_exec_schedule(struct mx_chip *chip, const struct mx_model *model, struct mx_job *job);
+
+/* mx_chip_job_sizes() of a model, resident or not. */
+uint16_t mx_job_sizes(const struct mx_chip_config *config, const struct mx_model *model,
+		      uint32_t entry, uint32_t nr_seq, uint32_t tokens,
+		      uint64_t *in_bytes, uint64_t *out_bytes, uint16_t *field);
 
 #endif /* MX_CHIP_INTERNAL_H */

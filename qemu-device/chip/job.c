@@ -12,16 +12,13 @@ static uint16_t bad_field(uint16_t *field, uint16_t offset, uint16_t status)
 	return status;
 }
 
-uint16_t mx_chip_job_sizes(struct mx_chip *chip, uint32_t model, uint32_t entry,
-			   uint32_t nr_seq, uint32_t tokens,
-			   uint64_t *in_bytes, uint64_t *out_bytes, uint16_t *field)
+uint16_t mx_job_sizes(const struct mx_chip_config *config, const struct mx_model *m,
+		      uint32_t entry, uint32_t nr_seq, uint32_t tokens,
+		      uint64_t *in_bytes, uint64_t *out_bytes, uint16_t *field)
 {
-	struct mx_model *m = mx_directory_model(chip, model);
 	uint64_t rows = nr_seq;
 
 	*field = 0;
-	if (!m)
-		return bad_field(field, FIELD_OF(model), MXACCEL_ST_BAD_MODEL);
 	if (entry >= m->head->nr_entries)
 		return bad_field(field, FIELD_OF(entry), MXACCEL_ST_BAD_ENTRY);
 	if (!nr_seq)
@@ -31,15 +28,33 @@ uint16_t mx_chip_job_sizes(struct mx_chip *chip, uint32_t model, uint32_t entry,
 	if (tokens > m->head->max_tokens)
 		return bad_field(field, FIELD_OF(tokens), MXACCEL_ST_INPUT_LONG);
 	*in_bytes = (uint64_t)nr_seq * tokens * sizeof(int32_t);
-	if (*in_bytes > chip->config.max_io_bytes)
+	if (*in_bytes > config->max_io_bytes)
 		return bad_field(field, FIELD_OF(in_bytes), MXACCEL_ST_TOO_LARGE);
 	if (m->entry[entry].out_kind == MXACCEL_REGION_ROWS)
 		rows *= tokens;
 	/* rows is at most max_io_bytes / 4 here, so this cannot overflow */
 	*out_bytes = rows * m->entry[entry].out_cols * sizeof(float);
-	if (*out_bytes > chip->config.max_io_bytes)
+	if (*out_bytes > config->max_io_bytes)
 		return bad_field(field, FIELD_OF(out_bytes), MXACCEL_ST_TOO_LARGE);
 	return MXACCEL_ST_SUCCESS;
+}
+
+uint16_t mx_chip_job_sizes(struct mx_chip *chip, uint32_t model, uint32_t entry,
+			   uint32_t nr_seq, uint32_t tokens,
+			   uint64_t *in_bytes, uint64_t *out_bytes, uint16_t *field)
+{
+	struct mx_model *m = mx_directory_model(chip, model);
+
+	if (!m)
+		return bad_field(field, FIELD_OF(model), MXACCEL_ST_BAD_MODEL);
+	return mx_job_sizes(&chip->config, m, entry, nr_seq, tokens, in_bytes, out_bytes, field);
+}
+
+uint32_t mx_chip_entry_ops(struct mx_chip *chip, uint32_t model, uint32_t entry)
+{
+	struct mx_model *m = mx_directory_model(chip, model);
+
+	return m && entry < m->head->nr_entries ? m->entry[entry].nr_ops : 0;
 }
 
 static void add_counters(struct mx_counters *to, const struct mx_counters *from)
@@ -71,6 +86,20 @@ void mx_chip_job_run(struct mx_chip *chip, struct mx_job *job)
 	if (model)
 		add_counters(&model->counters, &job->counters);
 	pthread_mutex_unlock(&chip->count_lock);
+}
+
+uint16_t mx_chip_job_schedule(struct mx_chip *chip, struct mx_job *job)
+{
+	struct mx_model *model = mx_directory_model(chip, job->model);
+	uint64_t in_bytes, out_bytes;
+
+	memset(&job->counters, 0, sizeof(job->counters));
+	job->result = 0;
+	job->status = mx_chip_job_sizes(chip, job->model, job->entry, job->nr_seq, job->tokens,
+					&in_bytes, &out_bytes, &job->field);
+	if (job->status == MXACCEL_ST_SUCCESS)
+		mx_exec_schedule(chip, model, job);
+	return job->status;
 }
 
 void mx_chip_count(struct mx_chip *chip, enum mxaccel_counter counter, uint64_t amount)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "exec_model.h"
+#include "place.h"
 
 #define MAX_OPS 96
 #define MAX_PARAMS (1u << 20)
@@ -14,6 +15,12 @@ const struct mx_chip_config exec_config = {
 	.banks = 4, .bank_rows = 1024, .bank_cols = 8192, .cell_bits = 4,
 	.intermediate_banks = 1, .small_rows = 32, .small_cols = 16, .dac_bits = 2, .adc_bits = 3,
 	.digit_bits = 4, .fabric_macs = 100, .fabric_utilisation_percent = 85,
+	.bank_port_bytes = 32, .softmax_lanes = 5, .norm_units = 2, .norm_lanes = 3,
+	.act_lanes = 7, .act_cycles = 8, .requant_units = 3, .requant_lanes = 9,
+	.recip_cycles = 11, .rsqrt_cycles = 13, .bus_bytes = 16, .buffer_kib = 64,
+	.energy = { .sram_bit = 0.05, .mac = 0.23, .bank_bit = 0.5, .softmax = 5, .norm = 4,
+		    .act = 3, .requant = 1, .add = 0.25, .host_bit = 6 },
+	.power = { .sram_kib_mw = 0.165, .mac_uw = 5, .misc_mw = 30 },
 	.layer_cycles = 321, .link_setup_cycles = 77, .link_bytes_per_10_cycles = 33,
 	.max_models = 4, .max_contexts = 4, .max_buffers = 4, .max_io_bytes = 1 << 26,
 	.max_sg = 16,
@@ -233,6 +240,15 @@ static void end_entry(struct build *b, struct mxaccel_entry *entry, const char *
 	entry->out_cols = cols;
 }
 
+void exec_model_place(struct exec_model *m, const struct mx_chip_config *config)
+{
+	struct mx_place_geometry geometry = mx_place_geometry(config);
+
+	free(m->model.place);
+	if (mx_place_make(&geometry, &m->model, MX_PLACE_SPREAD, &m->model.place))
+		abort();
+}
+
 struct exec_model *exec_model_make(uint32_t seed)
 {
 	static const struct mxaccel_region regions[NR_REGIONS] = {
@@ -288,6 +304,7 @@ struct exec_model *exec_model_make(uint32_t seed)
 	m->model.op = ops;
 	m->model.params = m->params;
 	m->model.params_bytes = m->params_bytes;
+	exec_model_place(m, &exec_config);
 	return m;
 }
 
@@ -297,6 +314,7 @@ void exec_model_free(struct exec_model *m)
 	free((void *)m->model.region);
 	free((void *)m->model.entry);
 	free((void *)m->model.op);
+	free(m->model.place);
 	free(m->params);
 	free(m);
 }

@@ -27,6 +27,8 @@ struct exec_model {
 };
 
 struct exec_model *exec_model_make(uint32_t seed);
+/* Places the weights on another chip than exec_config. */
+void exec_model_place(struct exec_model *m, const struct mx_chip_config *config);
 void exec_model_free(struct exec_model *m);
 
 /* Index of the first op with this opcode in an entry, from its first op on. */

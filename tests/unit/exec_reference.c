@@ -97,12 +97,13 @@ static void count_product(struct state *s, uint64_t rows, uint64_t k, uint64_t n
 	s->v[MXACCEL_CTR_SUB_OPS] += sub;
 	s->v[MXACCEL_CTR_ADC_CONVERSIONS] += sub * c->small_cols *
 					     up(c->small_rows, (1u << c->adc_bits) - 1);
+	s->v[MXACCEL_CTR_DAC_DRIVES] += sub * c->small_rows;
 }
 
-static void count_cycles(struct state *s, uint64_t macs)
+static void count_macs(struct state *s, enum mxaccel_counter counter, uint64_t macs)
 {
-	s->v[MXACCEL_CTR_CYCLES] += up(macs * 100, s->config->fabric_macs *
-				       s->config->fabric_utilisation_percent);
+	s->v[counter] += macs;
+	s->v[MXACCEL_CTR_BUFFER_BYTES] += (8 + 6) * macs / s->config->small_rows;
 }
 
 static void count_transfer(struct state *s, uint64_t bytes)
@@ -164,12 +165,11 @@ static void do_matmul(struct state *s, uint64_t rows)
 	free(q);
 	if (op->flags & MXACCEL_OPF_ACCUMULATE)
 		s->v[MXACCEL_CTR_SFU_ADD] += rows * op->n;
-	s->v[MXACCEL_CTR_MACS_STATIC] += rows * op->k * op->n;
+	count_macs(s, MXACCEL_CTR_MACS_STATIC, rows * op->k * op->n);
 	s->v[MXACCEL_CTR_SFU_QUANT] += rows * op->k;
 	s->v[MXACCEL_CTR_BANK_READ_BYTES] += up(op->n, 16) * up(op->k, 4) * 64 *
 					     up(rows, s->config->small_rows);
 	count_product(s, rows, op->k, op->n);
-	count_cycles(s, rows * op->k * op->n);
 }
 
 static void do_residual(struct state *s, uint64_t rows)
@@ -214,8 +214,8 @@ static void do_qk(struct state *s)
 	free(q);
 	free(k);
 	s->v[MXACCEL_CTR_SFU_QUANT] += 2 * op->heads * s->length * op->k;
-	s->v[MXACCEL_CTR_MACS_DYNAMIC] += (uint64_t)op->heads * s->length * s->length * op->k;
-	count_cycles(s, (uint64_t)op->heads * s->length * s->length * op->k);
+	count_macs(s, MXACCEL_CTR_MACS_DYNAMIC,
+		   (uint64_t)op->heads * s->length * s->length * op->k);
 }
 
 static void do_pv(struct state *s)
@@ -250,8 +250,7 @@ static void do_pv(struct state *s)
 	free(sv);
 	free(weighted);
 	s->v[MXACCEL_CTR_SFU_QUANT] += op->heads * length * (length + op->n);
-	s->v[MXACCEL_CTR_MACS_DYNAMIC] += op->heads * length * length * op->n;
-	count_cycles(s, op->heads * length * length * op->n);
+	count_macs(s, MXACCEL_CTR_MACS_DYNAMIC, op->heads * length * length * op->n);
 }
 
 static void do_softmax(struct state *s)
@@ -443,7 +442,6 @@ void reference_run(const struct mx_chip_config *config, const struct mx_model *m
 			do_store(&s, entry, tokens, out);
 			break;
 		case MXACCEL_OP_FENCE:
-			s.v[MXACCEL_CTR_CYCLES] += config->layer_cycles;
 			break;
 		}
 	}

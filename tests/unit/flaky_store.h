@@ -26,6 +26,9 @@ static const struct mx_chip_config config = {
 	.banks = 2, .bank_rows = 256, .bank_cols = 5120, .cell_bits = 4, .intermediate_banks = 1,
 	.small_rows = 128, .small_cols = 128, .dac_bits = 1, .adc_bits = 2, .digit_bits = 1,
 	.fabric_macs = 1024, .fabric_utilisation_percent = 85, .layer_cycles = 300,
+	.bank_port_bytes = 64, .softmax_lanes = 8, .norm_units = 1, .norm_lanes = 4,
+	.act_lanes = 4, .act_cycles = 8, .requant_units = 1, .requant_lanes = 8,
+	.recip_cycles = 16, .rsqrt_cycles = 16, .bus_bytes = 64, .buffer_kib = 96,
 	.link_setup_cycles = 500, .link_bytes_per_10_cycles = 33, .cells_endurance = 1000000,
 	.max_models = 4, .max_contexts = 5, .max_buffers = 6, .max_io_bytes = 4096, .max_sg = 7,
 };

@@ -21,6 +21,10 @@ static const struct mx_chip_config config = {
 	.banks = 3, .bank_rows = 256, .bank_cols = 1024, .cell_bits = 4, .intermediate_banks = 1,
 	.small_rows = 128, .small_cols = 128, .dac_bits = 1, .adc_bits = 2, .digit_bits = 1,
 	.fabric_macs = 1024, .fabric_utilisation_percent = 85, .layer_cycles = 300,
+	.bank_port_bytes = 64, .softmax_lanes = 8, .norm_units = 1, .norm_lanes = 4,
+	.act_lanes = 4, .act_cycles = 8, .requant_units = 1, .requant_lanes = 8,
+	.recip_cycles = 16, .rsqrt_cycles = 16, .bus_bytes = 64, .buffer_kib = 96,
+	.energy = { .mac = 0.23, .host_bit = 6 }, .power = { .misc_mw = 30 },
 	.link_setup_cycles = 500, .link_bytes_per_10_cycles = 33, .cells_endurance = 1000000,
 	.max_models = 4, .max_contexts = 4, .max_buffers = 4, .max_io_bytes = 4096, .max_sg = 16,
 };
@@ -176,6 +180,90 @@ static void counters_advance_by_the_job(void **state)
 			 MXACCEL_ST_BAD_MODEL);
 }
 
+/* The estimate needs the model only, and is what a run counts. */
+static void estimates_are_what_runs_count(void **state)
+{
+	static const uint32_t lengths[] = { 8, 1, 5 };
+	struct mx_counters estimate;
+	uint32_t entry, s, t;
+	char err[256];
+	struct io io;
+
+	(void)state;
+	for (entry = 0; entry < 2; entry++) {
+		prepare(&io, entry, 3, 8);
+		for (s = 0; s < 3; s++)
+			for (t = lengths[s]; t < 8; t++)
+				io.ids[8 * s + t] = 0;
+		mx_chip_job_run(chip, &io.job);
+		assert_int_equal(io.job.status, MXACCEL_ST_SUCCESS);
+		assert_int_equal(mx_chip_estimate(&config, &sample.section, sizeof(sample.section),
+						  entry, lengths, 3, 8, &estimate, NULL, err,
+						  sizeof(err)), MXACCEL_ST_SUCCESS);
+		assert_memory_equal(&estimate, &io.job.counters, sizeof(estimate));
+		assert_true(estimate.v[MXACCEL_CTR_CYCLES] > 0);
+		assert_true(estimate.v[MXACCEL_CTR_ENERGY_STATIC] > 0);
+	}
+}
+
+static void assert_no_estimate(uint32_t entry, uint32_t length, uint32_t nr_seq, uint32_t tokens,
+			       uint16_t status, const char *says)
+{
+	struct mx_counters counters;
+	uint32_t lengths[2] = { length, 1 };
+	char err[256] = "";
+
+	assert_int_equal(mx_chip_estimate(&config, &sample.section, sizeof(sample.section), entry,
+					  lengths, nr_seq, tokens, &counters, NULL, err,
+					  sizeof(err)), status);
+	if (!strstr(err, says))
+		fail_msg("\"%s\" does not say \"%s\"", err, says);
+}
+
+static void estimates_of_impossible_jobs(void **state)
+{
+	struct mx_counters counters;
+	char err[256];
+
+	(void)state;
+	assert_no_estimate(2, 1, 1, 1, MXACCEL_ST_BAD_ENTRY, "no entry 2, it has 2");
+	assert_no_estimate(0, 1, 1, 9, MXACCEL_ST_INPUT_LONG, "9 tokens");
+	assert_no_estimate(0, 1, 0, 8, MXACCEL_ST_BAD_FIELD, "nothing to do");
+	assert_no_estimate(0, 0, 2, 8, MXACCEL_ST_BAD_FIELD, "sequence 0 has length 0");
+	assert_no_estimate(0, 9, 2, 8, MXACCEL_ST_BAD_FIELD, "sequence 0 has length 9");
+	assert_no_estimate(0, 1, 17, 8, MXACCEL_ST_TOO_LARGE, "17 sequences");
+	assert_int_equal(mx_chip_estimate(&config, &sample.section, 16, 0, NULL, 1, 1, &counters,
+					  NULL, err, sizeof(err)), MXACCEL_ST_BAD_IMAGE);
+}
+
+static void schedules_count_nothing(void **state)
+{
+	struct mx_counters before, after;
+	struct mxaccel_span span;
+	struct io io;
+
+	(void)state;
+	mx_chip_counters(chip, &before);
+	prepare(&io, 0, 3, 8);
+	io.job.out_room = sizeof(io.out);
+	assert_int_equal(mx_chip_job_schedule(chip, &io.job), MXACCEL_ST_SUCCESS);
+	assert_true(io.job.result > 0);
+	memcpy(&span, io.out, sizeof(span));
+	assert_true(span.ticks > 0);
+	prepare(&io, 0, 3, 8);
+	io.ids[5] = SAMPLE_VOCAB;
+	assert_int_equal(mx_chip_job_schedule(chip, &io.job), MXACCEL_ST_INPUT_TOKEN);
+	assert_int_equal(io.job.result, 5);
+	prepare(&io, 2, 3, 8);
+	assert_int_equal(mx_chip_job_schedule(chip, &io.job), MXACCEL_ST_BAD_ENTRY);
+	assert_int_equal(io.job.field, FIELD(entry));
+	mx_chip_counters(chip, &after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_true(mx_chip_entry_ops(chip, model, 0) > 2);
+	assert_int_equal(mx_chip_entry_ops(chip, model, 2), 0);
+	assert_int_equal(mx_chip_entry_ops(chip, model + 1, 0), 0);
+}
+
 static void refused_jobs_are_counted(void **state)
 {
 	struct mx_counters before, after;
@@ -246,6 +334,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(job_sizes),
 		cmocka_unit_test(counters_advance_by_the_job),
+		cmocka_unit_test(estimates_are_what_runs_count),
+		cmocka_unit_test(estimates_of_impossible_jobs),
+		cmocka_unit_test(schedules_count_nothing),
 		cmocka_unit_test(refused_jobs_are_counted),
 		cmocka_unit_test(callers_at_once),
 	};
