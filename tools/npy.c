@@ -74,20 +74,45 @@ static int parse_shape(const char *at, size_t *shape, int max)
 	}
 }
 
-static int check_header(const char *path, const char *header, struct npy_ids *ids,
-			char *err, size_t err_bytes)
+/* What the readers differ in. */
+struct kind {
+	const char *const *types;
+	const char *advice;	/* after a wrong dtype */
+	const char *elements;
+	const char *axes;
+};
+
+/* Index of a dtype in the list, or a sentence with all of them and -1 */
+static int find_type(const char *path, const char *descr, const struct kind *kind,
+		     char *err, size_t err_bytes)
+{
+	char list[64] = "";
+	size_t i, used = 0;
+
+	for (i = 0; kind->types[i]; i++) {
+		if (descr[0] == '\'' && !strncmp(descr + 1, kind->types[i], 3) && descr[4] == '\'')
+			return i;
+		used += snprintf(list + used, sizeof(list) - used, "%s'%s'", i ? " or " : "",
+				 kind->types[i]);
+	}
+	return fail(err, err_bytes, "%s: dtype is %.*s, must be %s: %s", path,
+		    (int)strcspn(descr, ",}"), descr, list, kind->advice);
+}
+
+static int check_header(const char *path, const char *header, const struct kind *kind,
+			struct npy_matrix *ids, char *err, size_t err_bytes)
 {
 	const char *descr = value_of(header, "descr");
 	const char *order = value_of(header, "fortran_order");
 	size_t shape[2] = { 0, 0 };
-	int nr_dims;
+	int nr_dims, type;
 
 	if (!descr || !order)
 		return fail(err, err_bytes, "%s: its .npy header has no dtype or order", path);
-	if (strncmp(descr, "'<i4'", 5))
-		return fail(err, err_bytes,
-			    "%s: dtype is %.*s, must be '<i4': save the ids with .astype(numpy.int32)",
-			    path, (int)strcspn(descr, ",}"), descr);
+	type = find_type(path, descr, kind, err, err_bytes);
+	if (type < 0)
+		return -1;
+	ids->type = type;
 	if (strncmp(order, "False", 5))
 		return fail(err, err_bytes,
 			    "%s: array is in Fortran order: save it with numpy.ascontiguousarray()",
@@ -97,16 +122,16 @@ static int check_header(const char *path, const char *header, struct npy_ids *id
 		return fail(err, err_bytes, "%s: its .npy header has no proper shape", path);
 	if (nr_dims != 2)
 		return fail(err, err_bytes,
-			    "%s: array has %d dimensions, must have 2: [sequences, tokens]", path,
-			    nr_dims);
+			    "%s: array has %d dimensions, must have 2: %s", path, nr_dims,
+			    kind->axes);
 	ids->rows = shape[0];
 	ids->cols = shape[1];
 	return 0;
 }
 
 /* Reads preamble and header; leaves @file at the data. */
-static int read_header(const char *path, FILE *file, struct npy_ids *ids,
-		       char *err, size_t err_bytes)
+static int read_header(const char *path, FILE *file, const struct kind *kind,
+		       struct npy_matrix *ids, char *err, size_t err_bytes)
 {
 	unsigned char start[12];
 	size_t length, version_bytes;
@@ -134,32 +159,33 @@ static int read_header(const char *path, FILE *file, struct npy_ids *ids,
 		return fail(err, err_bytes, "%s: truncated in its header", path);
 	}
 	header[length] = 0;
-	ret = check_header(path, header, ids, err, err_bytes);
+	ret = check_header(path, header, kind, ids, err, err_bytes);
 	free(header);
 	return ret;
 }
 
-static int read_data(const char *path, FILE *file, struct npy_ids *ids, char *err, size_t err_bytes)
+static int read_data(const char *path, FILE *file, const struct kind *kind,
+		     struct npy_matrix *ids, char *err, size_t err_bytes)
 {
-	size_t bytes, got;
+	size_t item = kind->types[ids->type][2] - '0', bytes, got;
 
 	if (__builtin_mul_overflow(ids->rows, ids->cols, &bytes) ||
-	    __builtin_mul_overflow(bytes, sizeof(int32_t), &bytes))
-		return fail(err, err_bytes, "%s: %zu x %zu ids are larger than memory", path,
-			    ids->rows, ids->cols);
+	    __builtin_mul_overflow(bytes, item, &bytes))
+		return fail(err, err_bytes, "%s: %zu x %zu %s are larger than memory", path,
+			    ids->rows, ids->cols, kind->elements);
 	ids->data = malloc(bytes ? bytes : 1);
 	if (!ids->data)
-		return fail(err, err_bytes, "%s: no memory for %zu x %zu ids", path, ids->rows,
-			    ids->cols);
+		return fail(err, err_bytes, "%s: no memory for %zu x %zu %s", path, ids->rows,
+			    ids->cols, kind->elements);
 	got = fread(ids->data, 1, bytes, file);
 	if (ferror(file))
 		fail(err, err_bytes, "%s: %s", path, strerror(errno));
 	else if (got < bytes)
-		fail(err, err_bytes, "%s: truncated: %zu of %zu bytes of ids [%zu, %zu]", path, got,
-		     bytes, ids->rows, ids->cols);
+		fail(err, err_bytes, "%s: truncated: %zu of %zu bytes of %s [%zu, %zu]", path, got,
+		     bytes, kind->elements, ids->rows, ids->cols);
 	else if (getc(file) != EOF)
-		fail(err, err_bytes, "%s: there is more in it than its %zu x %zu ids", path,
-		     ids->rows, ids->cols);
+		fail(err, err_bytes, "%s: there is more in it than its %zu x %zu %s", path,
+		     ids->rows, ids->cols, kind->elements);
 	else
 		return 0;
 	free(ids->data);
@@ -167,7 +193,8 @@ static int read_data(const char *path, FILE *file, struct npy_ids *ids, char *er
 	return -1;
 }
 
-int npy_read_ids(const char *path, struct npy_ids *ids, char *err, size_t err_bytes)
+static int read_matrix(const char *path, const struct kind *kind, struct npy_matrix *matrix,
+		       char *err, size_t err_bytes)
 {
 	struct stat st;
 	FILE *file;
@@ -179,12 +206,39 @@ int npy_read_ids(const char *path, struct npy_ids *ids, char *err, size_t err_by
 	if (!fstat(fileno(file), &st) && S_ISREG(st.st_mode) && !st.st_size) {
 		ret = fail(err, err_bytes, "%s: file is empty", path);
 	} else {
-		ret = read_header(path, file, ids, err, err_bytes);
+		ret = read_header(path, file, kind, matrix, err, err_bytes);
 		if (!ret)
-			ret = read_data(path, file, ids, err, err_bytes);
+			ret = read_data(path, file, kind, matrix, err, err_bytes);
 	}
 	fclose(file);
 	return ret;
+}
+
+int npy_read_ids(const char *path, struct npy_ids *ids, char *err, size_t err_bytes)
+{
+	static const char *const types[] = { "<i4", NULL };
+	static const struct kind kind = {
+		types, "save the ids with .astype(numpy.int32)", "ids", "[sequences, tokens]",
+	};
+	struct npy_matrix matrix = { 0 };
+
+	if (read_matrix(path, &kind, &matrix, err, err_bytes))
+		return -1;
+	ids->rows = matrix.rows;
+	ids->cols = matrix.cols;
+	ids->data = matrix.data;
+	return 0;
+}
+
+int npy_read_matrix(const char *path, const char *const *types, struct npy_matrix *matrix,
+		    char *err, size_t err_bytes)
+{
+	struct kind kind = {
+		types, "save the array with .astype()", "elements", "[rows, columns]",
+	};
+
+	memset(matrix, 0, sizeof(*matrix));
+	return read_matrix(path, &kind, matrix, err, err_bytes);
 }
 
 /* ---------------------------------------------------------------- writing */
@@ -229,15 +283,16 @@ static int open_file(struct npy_writer *writer)
 	return writer->file ? 0 : -1;
 }
 
-int npy_create(struct npy_writer *writer, const char *path, const size_t *shape, size_t nr_dims,
-	       char *err, size_t err_bytes)
+int npy_create_typed(struct npy_writer *writer, const char *path, const char *type,
+		     const size_t *shape, size_t nr_dims, char *err, size_t err_bytes)
 {
 	unsigned char start[10] = MAGIC "\x01";
 	char header[256];
 	size_t used, i;
 
 	*writer = (struct npy_writer){ .path = path };
-	used = snprintf(header, sizeof(header), "{'descr': '<f4', 'fortran_order': False, 'shape': (");
+	used = snprintf(header, sizeof(header),
+			"{'descr': '%s', 'fortran_order': False, 'shape': (", type);
 	for (i = 0; i < nr_dims; i++)
 		used += snprintf(header + used, sizeof(header) - used, "%zu,%s", shape[i],
 				 i + 1 < nr_dims ? " " : "");
@@ -258,12 +313,24 @@ int npy_create(struct npy_writer *writer, const char *path, const size_t *shape,
 	return 0;
 }
 
+int npy_create(struct npy_writer *writer, const char *path, const size_t *shape, size_t nr_dims,
+	       char *err, size_t err_bytes)
+{
+	return npy_create_typed(writer, path, "<f4", shape, nr_dims, err, err_bytes);
+}
+
+int npy_append_bytes(struct npy_writer *writer, const void *data, size_t bytes,
+		     char *err, size_t err_bytes)
+{
+	if (fwrite(data, 1, bytes, writer->file) == bytes)
+		return 0;
+	return write_fail(writer, err, err_bytes);
+}
+
 int npy_append(struct npy_writer *writer, const float *data, size_t count,
 	       char *err, size_t err_bytes)
 {
-	if (fwrite(data, sizeof(*data), count, writer->file) == count)
-		return 0;
-	return write_fail(writer, err, err_bytes);
+	return npy_append_bytes(writer, data, count * sizeof(*data), err, err_bytes);
 }
 
 int npy_finish(struct npy_writer *writer, char *err, size_t err_bytes)

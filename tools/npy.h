@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Arrays in NumPy's .npy format: int32 matrices in, float32 arrays out.
+ * Arrays in NumPy's .npy format: integer matrices in, arrays out.
  * Errors are sentences with the file's name; there is nothing to clean up
  * after one but what is said here.
  */
@@ -32,7 +32,29 @@ struct npy_ids {
 int npy_read_ids(const char *path, struct npy_ids *ids, char *err, size_t err_bytes);
 
 /**
- * struct npy_writer - a float32 array being written
+ * struct npy_matrix - a matrix [rows, cols] in memory
+ * @type:	index of its dtype in the list given to npy_read_matrix()
+ */
+struct npy_matrix {
+	size_t rows;
+	size_t cols;
+	size_t type;
+	void *data;
+};
+
+/**
+ * npy_read_matrix() - read a matrix of one of several dtypes
+ * @types:	dtypes as NumPy writes them, with one digit for the bytes: "|i1";
+ *		ended by NULL
+ * @matrix:	filled; @matrix->data is to be freed
+ *
+ * Otherwise as npy_read_ids().
+ */
+int npy_read_matrix(const char *path, const char *const *types, struct npy_matrix *matrix,
+		    char *err, size_t err_bytes);
+
+/**
+ * struct npy_writer - an array being written
  * @file:	temporary file beside @path, or what @path is if that is no regular file
  * @temp:	its name, NULL if there is none
  */
@@ -55,9 +77,17 @@ struct npy_writer {
 int npy_create(struct npy_writer *writer, const char *path, const size_t *shape, size_t nr_dims,
 	       char *err, size_t err_bytes);
 
+/* The same with another dtype, as NumPy writes it: "<i8"; 1 to 5 dimensions */
+int npy_create_typed(struct npy_writer *writer, const char *path, const char *type,
+		     const size_t *shape, size_t nr_dims, char *err, size_t err_bytes);
+
 /* Appends elements. Return: 0 or -1; after a failure only npy_abandon() is left to do. */
 int npy_append(struct npy_writer *writer, const float *data, size_t count,
 	       char *err, size_t err_bytes);
+
+/* The same in bytes, for any dtype. */
+int npy_append_bytes(struct npy_writer *writer, const void *data, size_t bytes,
+		     char *err, size_t err_bytes);
 
 /* Ends the file. Return: 0 or -1; nothing of it is left then. */
 int npy_finish(struct npy_writer *writer, char *err, size_t err_bytes);

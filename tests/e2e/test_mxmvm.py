@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""mxmvm against a plain numpy form of the published formulas: equal sums, codes and results."""
+
+import itertools
+
+import numpy as np
+import pytest
+from analog import Crossbar
+from conftest import BIN, TOP, run
+
+INPUTS = ["twos_complement", "sign_magnitude", "unsigned"]
+MAPPINGS = ["differential", "offset"]
+
+
+def settings(**keys):
+    where = {"rows": "large", "cell_bits": "large", "dac_bits": "large", "adc_bits": "large"}
+    return [part for key, value in keys.items()
+            for part in ("--set", f"{where.get(key, 'analog')}.{key}={value}")]
+
+
+def mxmvm(folder, w, x, *options, chip="mx1-inplace", check=True, record=True):
+    np.save(folder / "w.npy", w)
+    np.save(folder / "x.npy", x)
+    more = ["--sums", folder / "s.npy", "--codes", folder / "c.npy"] if record else []
+    done = run(BIN / "mxmvm", "--chip", chip, "--w", folder / "w.npy", "--x", folder / "x.npy",
+               "--out", folder / "y.npy", *more, *options, check=check)
+    if not check:
+        return done
+    report = {name: int(value) for name, value in map(str.split, done.stdout.splitlines())}
+    if not record:
+        return np.load(folder / "y.npy"), report
+    return (np.load(folder / "y.npy"), np.load(folder / "s.npy"), np.load(folder / "c.npy"),
+            report)
+
+
+def operands(generator, crossbar, kind, n, k, t):
+    low = -128 if crossbar.slices * crossbar.cell_bits >= 8 else -127
+    if crossbar.input == "unsigned":
+        x_low, x_high, x_type = 0, 255, np.uint8
+    else:
+        x_low = -128 if crossbar.bits * crossbar.dac_bits >= 8 else -127
+        x_high, x_type = 127, np.int8
+    if kind == "normal":
+        w = generator.normal(0, 33, (n, k)).round().clip(low, 127)
+        x = generator.normal(x_high / 3, 40, (t, k)).round().clip(x_low, x_high)
+    elif kind == "extreme":
+        w = generator.choice([low, 127], (n, k))
+        x = generator.choice([x_low, x_high], (t, k), p=[0.1, 0.9])
+    else:
+        w = generator.integers(low, 128, (n, k))
+        x = generator.integers(x_low, x_high + 1, (t, k))
+    return w.astype(np.int8), x.astype(x_type)
+
+
+def compare(folder, seed, kind, shape, **keys):
+    """One configuration; returns how many conversions were equal."""
+    steps = keys.pop("steps", None)
+    crossbar = Crossbar(**keys, **({"steps": steps} if steps else {}))
+    w, x = operands(np.random.default_rng(seed), crossbar, kind, *shape)
+    options = settings(**keys)
+    if steps and len(steps) == 1:
+        options += settings(adc_step=steps[0])
+    elif steps:
+        # adc_step is for one step alone, and stands in the chip file.
+        text = (TOP / "qemu-device/chips/mx1-inplace.ini").read_text()
+        lines = [line for line in text.splitlines() if not line.startswith("adc_step ")]
+        (folder / "calibrated.ini").write_text("\n".join(lines) + "\n")
+        options += settings(adc_range="calibrated",
+                            **{f"adc_step_{i}": step for i, step in enumerate(steps)})
+    chip = folder / "calibrated.ini" if steps and len(steps) > 1 else "mx1-inplace"
+    y, s, c, clamped = crossbar.multiply(w, x)
+    got_y, got_s, got_c, report = mxmvm(folder, w, x, *options, chip=chip)
+    assert got_s.shape == s.shape and got_c.shape == c.shape
+    np.testing.assert_array_equal(got_s, s)
+    np.testing.assert_array_equal(got_c, c)
+    np.testing.assert_array_equal(got_y, y)
+    assert report["saturated"] == clamped and report["conversions"] == s.size
+    # Without a record, what is proved to lose nothing is not converted, or all is by tables.
+    for more in ([], ["--convert-all"], ["--threads", "1", "--isa", "portable"]):
+        fast_y, fast = mxmvm(folder, w, x, *options, *more, chip=chip, record=False)
+        np.testing.assert_array_equal(fast_y, y)
+        assert fast["saturated"] == clamped
+    return s.size, clamped
+
+
+@pytest.mark.parametrize("input_coding, mapping", itertools.product(INPUTS, MAPPINGS))
+def test_sums_codes_and_results_equal_the_formulas(tmp_path, input_coding, mapping):
+    cases = itertools.product([1, 2, 4], [1, 2, 4, 8], [4, 8, 12])
+    kinds = itertools.cycle(["uniform", "normal", "extreme"])
+    actives = itertools.cycle([0, 32, 128, 16])
+    ties = itertools.cycle(["half_even", "half_up"])
+    steps = itertools.cycle([(1,), (2,), (3,), (4,), (6,), None])
+    shapes = itertools.cycle([(17, 300, 5), (3, 128, 70), (33, 129, 2), (1, 1, 1)])
+    conversions = clamped = 0
+    for seed, (dac, cell, adc) in enumerate(cases):
+        some, of_them = compare(
+            tmp_path, seed, next(kinds), next(shapes), input=input_coding, mapping=mapping,
+            dac_bits=dac, cell_bits=cell, adc_bits=adc, rows_active=next(actives),
+            adc_tie=next(ties), steps=next(steps))
+        conversions += some
+        clamped += of_them
+    print(f"{conversions} conversions equal, {clamped} of them clamped")
+    assert clamped > 1000
+
+
+def test_a_step_of_its_own_for_each_slice(tmp_path):
+    for seed, mapping in enumerate(MAPPINGS):
+        compare(tmp_path, seed, "uniform", (20, 200, 70), mapping=mapping, adc_bits=6,
+                steps=(4, 2, 1, 3))
+
+
+def test_the_chips_as_shipped(tmp_path):
+    generator = np.random.default_rng(5)
+    for chip, crossbar in (("mx1-inplace", Crossbar()),
+                           ("isaac-mb", Crossbar(mapping="offset")),
+                           ("isaac-sb", Crossbar(mapping="offset", cell_bits=1, adc_bits=7))):
+        w, x = operands(generator, crossbar, "normal", 40, 500, 30)
+        y, s, c, report = mxmvm(tmp_path, w, x, chip=chip)
+        want_y, want_s, want_c, clamped = crossbar.multiply(w, x)
+        np.testing.assert_array_equal(s, want_s)
+        np.testing.assert_array_equal(c, want_c)
+        np.testing.assert_array_equal(y, want_y)
+        assert report["saturated"] == clamped
+
+
+def test_a_wide_converter_gives_the_exact_product(tmp_path):
+    w, x = operands(np.random.default_rng(6), Crossbar(), "uniform", 50, 700, 40)
+    for mapping in MAPPINGS:
+        y, report = mxmvm(tmp_path, w, x, *settings(adc_bits=12, mapping=mapping), record=False)
+        np.testing.assert_array_equal(y, x.astype(int) @ w.astype(int).T)
+        assert report["saturated"] == 0
+
+
+BAD_KEYS = [
+    ({"rows_active": 48}, "rows_active = 48: must divide the 128 rows"),
+    ({"rows_active": 256}, "rows_active = 256"),
+    ({"adc_step": 0}, "must be 1 to"),
+    ({"adc_step": 1000}, "more than the largest sum, 384 counts"),
+    ({"adc_step_1": 2}, "adc_step_1 is for adc_range = calibrated"),
+    ({"adc_range": "calibrated"}, "adc_step is for adc_range = fixed"),
+    ({"adc_tie": "half_odd"}, "expected half_even or half_up"),
+    ({"input": "float"}, "expected twos_complement, sign_magnitude or unsigned"),
+    ({"mapping": "both"}, "expected differential or offset"),
+    ({"adc_bits": 1}, "2 bits at least"),
+    ({"dac_bits": 3}, "must divide 8"),
+    ({"colour": 1}, "unknown key colour"),
+]
+
+
+@pytest.mark.parametrize("keys, part", BAD_KEYS, ids=lambda value: str(value)[:30])
+def test_contradictory_settings_are_refused_with_the_line(tmp_path, keys, part):
+    w, x = np.zeros((2, 3), np.int8), np.zeros((1, 3), np.int8)
+    done = mxmvm(tmp_path, w, x, *settings(**keys), check=False)
+    assert done.returncode == 1 and part in done.stderr and ", line " in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "y.npy").exists()
+
+
+def test_bad_operands_are_refused(tmp_path):
+    w, x = np.ones((2, 3), np.int8), np.ones((4, 3), np.int8)
+
+    def refused(part, w=w, x=x, options=(), chip="mx1-inplace"):
+        done = mxmvm(tmp_path, w, x, *options, chip=chip, check=False)
+        assert done.returncode == 1 and part in done.stderr, done.stderr
+        assert not (tmp_path / "y.npy").exists()
+
+    refused("must be '|i1'", w=w.astype(np.float32))
+    refused("must be '|i1' or '|u1'", x=x.astype(np.int16))
+    refused("3 columns", x=np.ones((4, 5), np.int8))
+    refused("dimensions", w=np.ones(3, np.int8))
+    refused("nothing to multiply", w=np.ones((0, 3), np.int8))
+    refused("input [1, 2] is 200", x=np.array([[1, 1, 1], [1, 1, 200]], np.uint8))
+    refused("input [0, 1] is -1", x=np.array([[1, -1, 1]], np.int8),
+            options=settings(input="unsigned"))
+    refused("input [0, 1] is -128", x=np.array([[1, -128, 1]], np.int8),
+            options=settings(input="sign_magnitude"))
+    refused("weight [0, 2] is -128", w=np.array([[1, 1, -128]], np.int8),
+            options=settings(cell_bits=1))
+    refused("do not multiply", chip="mx1")
+    refused("cannot open chip file", chip="/nowhere/chip.ini")
+    done = run(BIN / "mxmvm", "--chip", "mx1-inplace", check=False)
+    assert done.returncode == 2 and "--w is missing" in done.stderr
