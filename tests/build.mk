@@ -41,3 +41,9 @@ $(B)/tests/cost: $(COST_SRCS) tools/program.h tools/mxmap.h $(B)/lib/libmxchip.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -D_GNU_SOURCE -I$(CHIP_DIR) -Itools $(LDFLAGS) -o $@ $(COST_SRCS) $(B)/lib/libmxchip.a \
 		-ljansson $(CHIP_LIBS)
+
+# The chips against the closed forms, for BERT-Large.
+.PHONY: agreement
+agreement: $(B)/tests/cost
+	@bash -c '. scripts/lib.sh; "$$CACHE/venv/bin/python3" -B tests/e2e/test_agreement.py'
+
