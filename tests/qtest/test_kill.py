@@ -22,7 +22,7 @@ from test_jobs import Bench
 SEQUENCES = [[1, 2, 3], [49, 7]]
 KEPT = model.make(variant=1, padding=3 * hw.CHUNK)
 ADDED = model.make(variant=2, padding=5 * hw.CHUNK + 1000)
-SLOTS, CHUNKS = 4, 16  # of chip tiny
+CHUNKS = 32  # of chip tiny
 
 
 def chunks_of(image):

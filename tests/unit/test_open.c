@@ -17,7 +17,7 @@
 #include "mxrt.h"
 #include "runtime_help.h"
 
-#define MAX_VALUES 64
+#define MAX_VALUES 128
 
 static void test_open(void **state)
 {
@@ -104,7 +104,7 @@ static void test_query(void **state)
 	assert_string_equal(info.chip, "tiny");
 	assert_string_equal(info.isa, "portable");
 	assert_int_equal(info.serial, 77);
-	assert_int_equal(info.capacity_bytes, 2 * 1024 * 1024 / 2);
+	assert_int_equal(info.capacity_bytes, 4 * 1024 * 1024 / 2);
 	assert_int_equal(info.max_io_bytes, 4194304);
 	assert_int_equal(info.nr_models, 0);
 	assert_int_equal(info.max_models, 4);

@@ -219,7 +219,7 @@ static void test_load_refused(void **state)
 	mxrt_close(dev);
 }
 
-/* More models than there is room for: capacity 1 MiB, each 400 KiB. */
+/* More models than there is room for: capacity 2 MiB, each 800 KiB. */
 static void test_full(void **state)
 {
 	struct mxrt_device *dev = open_empty();
@@ -231,7 +231,7 @@ static void test_full(void **state)
 
 	(void)state;
 	for (i = 0; i < 3; i++) {
-		minis[i] = mini_image_make(i, 400 << 10);
+		minis[i] = mini_image_make(i, 800 << 10);
 		must(mxrt_image_open_memory(minis[i].data, minis[i].bytes, 0, &images[i]));
 	}
 	must(mxrt_load(dev, images[0], NULL, &models[0]));
