@@ -11,6 +11,9 @@
 #include "place.h"
 #include "place_report.h"
 
+/* Predicted besides the longest sequence */
+#define SHORT_TOKENS 128
+
 static const char *const unit_names[] = {
 	[MXACCEL_PLACE_BANKS] = "bank", [MXACCEL_PLACE_GROUPS] = "group",
 	[MXACCEL_PLACE_ARRAYS] = "array",
@@ -162,8 +165,33 @@ static uint64_t weights(const struct mx_model *model, json_t **list)
 	return bytes;
 }
 
+static json_t *predict(const struct mx_chip_config *config, const struct mxaccel_model *model,
+		       uint64_t bytes)
+{
+	const uint32_t tokens[] = { SHORT_TOKENS, model->max_tokens };
+	json_t *cycles = json_object();
+	struct mx_counters counters;
+	char why[256], name[16];
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(tokens); i++) {
+		if (tokens[i] > model->max_tokens)
+			continue;
+		if (mx_chip_estimate(config, model, bytes, 0, &tokens[i], 1, tokens[i], &counters,
+				     NULL, why, sizeof(why))) {
+			mxmap_error("cannot estimate %u tokens: %s", tokens[i], why);
+			json_decref(cycles);
+			return NULL;
+		}
+		snprintf(name, sizeof(name), "%u", tokens[i]);
+		json_object_set_new(cycles, name,
+				    json_integer(counters.v[MXACCEL_CTR_CYCLES]));
+	}
+	return cycles;
+}
+
 static json_t *describe(const struct mx_chip_config *config, const char *policy,
-			const struct mx_model *model)
+			const struct mx_model *model, json_t *cycles)
 {
 	const struct mx_place *place = model->place;
 	const struct mx_place_geometry *g = &place->geometry;
@@ -180,7 +208,7 @@ static json_t *describe(const struct mx_chip_config *config, const char *policy,
 		if (place->span[i].passes > passes)
 			passes = place->span[i].passes;
 	bytes = weights(model, &list);
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:f, s:f, s:o}",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:I, s:I, s:f, s:f, s:o, s:o}",
 			 "model", model->head->name, "chip", config->name,
 			 "organisation", config->organisation, "place", policy,
 			 "unit", unit_names[g->organisation],
@@ -194,13 +222,13 @@ static json_t *describe(const struct mx_chip_config *config, const char *policy,
 			 "passes", (json_int_t)passes, "steps", (json_int_t)load.steps,
 			 "busiest_share", mx_place_busiest(model, ops, model->entry->nr_ops) / steps,
 			 "mean_share", (double)load.all / g->units / steps,
-			 "weights", list);
+			 "cycles", cycles, "weights", list);
 }
 
 json_t *place_report(const struct mx_chip_config *config, const char *policy,
 		     const struct mxaccel_model *head, uint64_t bytes)
 {
-	json_t *report;
+	json_t *report = NULL, *cycles;
 	struct mx_model model;
 	char why[256];
 
@@ -209,9 +237,12 @@ json_t *place_report(const struct mx_chip_config *config, const char *policy,
 		mxmap_error("the program is refused: %s: this is a bug of mxmap", why);
 		return NULL;
 	}
-	report = describe(config, policy, &model);
-	if (!report)
-		mxmap_no_memory();
+	cycles = predict(config, head, bytes);
+	if (cycles) {
+		report = describe(config, policy, &model, cycles);
+		if (!report)
+			mxmap_no_memory();
+	}
 	mx_model_release(&model);
 	return report;
 }

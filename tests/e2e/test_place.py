@@ -50,6 +50,11 @@ def large(tmp_path):
     return folder
 
 
+def counter(text, name):
+    """A counter of what mxrun --counters printed."""
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith(name + " ")))
+
+
 def plan(folder, target, *options):
     """mxmap --plan: the report as JSON."""
     report = target / "report.json"
@@ -122,11 +127,11 @@ def test_bad_options(large, tmp_path):
 def test_image_and_card(tmp_path):
     """The table is the report's; the card has the summary."""
     report = tmp_path / "report.json"
-    done = map_model(MODEL, tmp_path / "out.mxw", "--report", report)
-    assert 'placement "spread" on mx1' in done.stderr
+    done = map_model(MODEL, tmp_path / "out.mxw", "--chip", "mx1-inplace", "--report", report)
+    assert 'placement "spread" on mx1-inplace' in done.stderr
     report = json.loads(report.read_text())
     image = Image(tmp_path / "out.mxw")
-    assert image.place_geometry == [11, 1024 * 65536 // 2 // 64, 0, 0]
+    assert image.place_geometry == [3072, 32, 128, 32]
     assert image.places == [(weight["w_off"], weight["first"], weight["units"], 0)
                             for weight in report["weights"]]
     card = image.card()["placement"]
@@ -137,14 +142,49 @@ def test_results_do_not_depend_on_the_placement(tmp_path):
     make_bert(tmp_path / "bert", seed=11)
     ids = np.random.default_rng(1).integers(1, 1000, (3, 20))
     images = {}
-    for name, policy in (("mx1", "spread"), ("mx1", "linear"), ("tiny", "spread")):
+    for name, policy in (("mx1-inplace", "spread"), ("mx1-inplace", "linear"), ("mx1", "spread")):
         images[name, policy] = tmp_path / f"{name}-{policy}.mxw"
         map_model(tmp_path / "bert", images[name, policy], "--chip", name, "--place", policy)
     contents = {Image(path).content for path in images.values()}
     assert len(contents) == 3
     results = [infer(path, ids, tmp_path, device=f"sim:{name}").tobytes()
-               for path in images.values() for name in ("mx1", "tiny")]
+               for path in images.values() for name in ("mx1-inplace", "mx1", "isaac-mb", "tiny")]
     assert len(set(results)) == 1
+
+
+def test_predicted_cycles(tmp_path):
+    """The image's own placement is what a job is timed with; a foreign one is not."""
+    make_bert(tmp_path / "bert", seed=12)
+    ids = np.random.default_rng(2).integers(1, 1000, (1, 64))
+    cycles = {}
+    for policy in ("spread", "linear"):
+        image = tmp_path / f"{policy}.mxw"
+        report = tmp_path / "report.json"
+        map_model(tmp_path / "bert", image, "--chip", "mx1-inplace", "--place", policy,
+                  "--report", report)
+        for name in ("mx1-inplace", "mx1"):
+            done = infer(image, ids, tmp_path, device=f"sim:{name}", entry="tokens", check=False,
+                         options=("--counters",))
+            assert done.returncode == 0, done.stderr
+            cycles[policy, name] = counter(done.stdout + done.stderr, "cycles")
+        assert json.loads(report.read_text())["cycles"] == {"64": cycles[policy, "mx1-inplace"]}
+    assert cycles["linear", "mx1-inplace"] > 2 * cycles["spread", "mx1-inplace"]
+    assert cycles["linear", "mx1"] == cycles["spread", "mx1"]
+
+
+def test_naive_against_mapper():
+    """The table in the documentation is what the command prints; the mapper never loses."""
+    printed = run(TOP / "scripts" / "bench-placement", "--rst").stdout
+    assert printed.strip() in (TOP / "Documentation" / "mapper.rst").read_text()
+    rows = [line.strip().strip('"').split('", "') for line in printed.splitlines()[3:]]
+    assert len(rows) == 3 * 3 * 2
+    for model, name, _, _, _, linear, spread, _ in rows:
+        if name == "isaac-mb":
+            assert linear == spread
+        elif name == "mx1-inplace":
+            assert int(linear) > 20 * int(spread), model
+        else:
+            assert int(linear) > 1.5 * int(spread), model
 
 
 # ------------------------------------------------------------------ what does not fit

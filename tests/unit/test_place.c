@@ -220,9 +220,36 @@ static struct brute check_placement(const struct mx_place *place, const struct p
 	return brute;
 }
 
+/* What dealing tiles in turn, window by window, gives */
+static uint64_t dealt_score(const struct mx_place *like, const struct mx_place_weights *weights,
+			    const struct place_model *m)
+{
+	size_t bytes = sizeof(*like) + like->nr * sizeof(like->span[0]);
+	struct mx_place *dealt = malloc(bytes);
+	uint32_t window, i, units = like->geometry.units;
+	uint64_t at = 0, score;
+
+	assert_non_null(dealt);
+	memcpy(dealt, like, bytes);
+	for (window = 0; window < 100; window++)
+		for (i = 0; i < weights->nr; i++) {
+			struct mx_place_span *span = &dealt->span[i];
+
+			if (!weights->weight[i].reads || weights->weight[i].window != window)
+				continue;
+			span->first = at % units;
+			span->units = span->tiles < units ? span->tiles : units;
+			span->fill = 0;
+			at += span->tiles;
+		}
+	score = place_score(dealt, &m->model);
+	free(dealt);
+	return score;
+}
+
 static void random_programs(void **state)
 {
-	unsigned int round, fitted = 0, better = 0, full = 0, roomy = 0;
+	unsigned int round, fitted = 0, better = 0, full = 0, roomy = 0, separate = 0;
 
 	(void)state;
 	for (round = 0; round < ROUNDS; round++) {
@@ -242,6 +269,8 @@ static void random_programs(void **state)
 			struct brute a = check_placement(spread, m), b = check_placement(linear, m);
 
 			assert_true(a.busiest <= b.busiest);
+			assert_true(a.busiest <= dealt_score(spread, weights, m));
+			separate += a.apart;
 			better += a.busiest < b.busiest;
 			full += weights->tiles == (uint64_t)g.units * g.depth;
 			if (weights->tiles <= g.units) {
@@ -259,7 +288,53 @@ static void random_programs(void **state)
 		place_free(m);
 	}
 	/* The programs are worth it. */
-	assert_true(fitted > ROUNDS / 3 && fitted < ROUNDS && better > ROUNDS / 10 && full && roomy);
+	assert_true(fitted > ROUNDS / 3 && fitted < ROUNDS && better > ROUNDS / 10 && full && roomy &&
+		    separate > fitted / 4 * 3);
+}
+
+/* Programs, found by search, that linear placement suits best: spread must notice. */
+static void linear_can_win(void **state)
+{
+	static const uint32_t rounds[] = { 170786, 231055, 291653 };
+	struct mx_place_geometry g;
+	struct mx_place *spread, *linear;
+	struct place_model *m;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(rounds); i++) {
+		m = place_random(rounds[i], &g);
+		g.organisation = MXACCEL_PLACE_GROUPS;
+		if (!g.rows) {
+			g.rows = 7;
+			g.cols = 5;
+		}
+		spread = make(&g, m, MX_PLACE_SPREAD);
+		linear = make(&g, m, MX_PLACE_LINEAR);
+		assert_int_equal(place_score(spread, &m->model), place_score(linear, &m->model));
+		free(spread);
+		free(linear);
+		place_free(m);
+	}
+}
+
+/* A model that is small for the chip is spread over all of it. */
+static void windows_begin_where_others_ended(void **state)
+{
+	struct place_model *m = place_encoder(6, 384, 1536, 12, 30522, 512, 2);
+	struct mx_place *place = make(&mx1_inplace, m, MX_PLACE_SPREAD);
+	uint32_t unit, i;
+
+	(void)state;
+	for (unit = 0; unit < place->geometry.units; unit++) {
+		uint64_t on = 0;
+
+		for (i = 0; i < place->nr; i++)
+			on += mx_place_on(place, &place->span[i], unit);
+		assert_in_range(on, 1, 2);
+	}
+	free(place);
+	place_free(m);
 }
 
 int main(void)
@@ -269,6 +344,8 @@ int main(void)
 		cmocka_unit_test(work_is_shared_in_proportion),
 		cmocka_unit_test(banks_are_striped),
 		cmocka_unit_test(random_programs),
+		cmocka_unit_test(linear_can_win),
+		cmocka_unit_test(windows_begin_where_others_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
