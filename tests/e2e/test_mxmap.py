@@ -332,10 +332,10 @@ def test_intermediates_too_large(tmp_path):
 def test_chip_by_path(tmp_path):
     make_bert(tmp_path / "bert")
     text = (TOP / "qemu-device" / "chips" / "tiny.ini").read_text()
-    (tmp_path / "mine.ini").write_text(text.replace("banks = 3", "banks = 4"))
+    (tmp_path / "mine.ini").write_text(text.replace("\nbanks = 5", "\nbanks = 6"))
     map_model(tmp_path / "bert", tmp_path / "out.mxw", "--chip", tmp_path / "mine.ini")
     assert Image(tmp_path / "out.mxw").chip == "mine"
-    (tmp_path / "mine.ini").write_text(text.replace("banks = 3", "banks = many"))
+    (tmp_path / "mine.ini").write_text(text.replace("\nbanks = 5", "\nbanks = many"))
     refused(tmp_path, "mine.ini", "banks", options=("--chip", tmp_path / "mine.ini"), name="x.mxw")
     refused(tmp_path, "nothing.ini", options=("--chip", "nothing"), name="x.mxw")
 
