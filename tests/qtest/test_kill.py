@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""QEMU is killed while it programs or deletes a model. Whenever that happens, the store opens
+"""QEMU is killed while it programs, updates or deletes a model. Whenever that happens, the store opens
 again, the models that were resident are, bit for bit, and the new one is there wholly or not
 at all."""
 
@@ -18,10 +18,12 @@ import model
 from device import PAGE, Device, Ready, ctx_create, model_command, prog_begin, prog_end
 from qemu import QemuError
 from test_jobs import Bench
+from test_reuse import chunks, digests, reuse
 
 SEQUENCES = [[1, 2, 3], [49, 7]]
 KEPT = model.make(variant=1, padding=3 * hw.CHUNK)
 ADDED = model.make(variant=2, padding=5 * hw.CHUNK + 1000)
+UPDATED = model.make(variant=3, padding=3 * hw.CHUNK)  # KEPT but for its first chunk
 CHUNKS = 32  # of chip tiny
 
 
@@ -50,6 +52,9 @@ def kill_at(tmp_path_factory):
 class Story:
     """What a QEMU that may be killed at any moment is told to do, and what it has reported."""
 
+    image = ADDED
+    chunks = chunks_of(ADDED)  # that it takes beside KEPT
+
     def __init__(self, before):
         self.before = before  # contents that were resident
         self.phase = "nothing"
@@ -63,25 +68,42 @@ class Story:
 
 
 class Program(Story):
-    """ADDED is programmed."""
+    """The model is programmed whole."""
+
+    def write(self, dev, prog):
+        params_at = (len(self.image.model) + PAGE - 1) // PAGE * PAGE
+        assert dev.write_section(1, prog, 0, self.image.model).status == hw.ST_SUCCESS
+        assert dev.write_section(1, prog, params_at, self.image.params).status == hw.ST_SUCCESS
 
     def run(self, dev):
         dev.enable()
         dev.admin(ctx_create(1))
-        image = ADDED
+        image = self.image
         self.phase = "write"
         prog = dev.admin(prog_begin(1, image.content, len(image.model), len(image.params)))
-        params_at = (len(image.model) + PAGE - 1) // PAGE * PAGE
-        assert dev.write_section(1, prog, 0, image.model).status == hw.ST_SUCCESS
-        assert dev.write_section(1, prog, params_at, image.params).status == hw.ST_SUCCESS
+        self.write(dev, prog)
         self.phase = "commit"
         dev.admin(prog_end(hw.ADM_PROG_COMMIT, 1, prog))
         self.phase = "committed"
 
     def may_be(self):
-        new = self.before | {ADDED.content}
+        new = self.before | {self.image.content}
         return {"nothing": [self.before], "write": [self.before], "commit": [self.before, new],
                 "committed": [new]}[self.phase]
+
+
+class Update(Program):
+    """A changed version of KEPT is programmed: one chunk, the others are shared."""
+    image = UPDATED
+    chunks = 2
+
+    def write(self, dev, prog):
+        params = chunks(self.image.params)
+        taken, _ = reuse(dev, prog, digests(self.image.params))
+        assert taken == set(range(1, len(params)))
+        params_at = (len(self.image.model) + PAGE - 1) // PAGE * PAGE
+        assert dev.write_section(1, prog, 0, self.image.model).status == hw.ST_SUCCESS
+        assert dev.write_section(1, prog, params_at, params[0]).status == hw.ST_SUCCESS
 
 
 class Delete(Story):
@@ -105,14 +127,20 @@ class Bed:
 
     def __init__(self, folder):
         self.folder, self.store = folder, folder / "cells"
-        self.prepared = {Program: folder / "one", Delete: folder / "two"}
-        self.contents = {Program: {KEPT.content}, Delete: {KEPT.content, ADDED.content}}
-        with Device(folder, options=f"store={self.prepared[Program]}") as dev:
-            self.expected = Bench(Ready(dev, KEPT)).run(SEQUENCES, model.ENTRY_TOKENS)
-        shutil.copy(self.prepared[Program], self.prepared[Delete])
-        with Device(folder, options=f"store={self.prepared[Delete]}") as dev:
-            self.added = Bench(Ready(dev, ADDED)).run(SEQUENCES, model.ENTRY_TOKENS)
+        one, two = folder / "one", folder / "two"
+        self.prepared = {Program: one, Update: one, Delete: two}
+        self.contents = {Program: {KEPT.content}, Update: {KEPT.content},
+                         Delete: {KEPT.content, ADDED.content}}
+        self.expected = {KEPT.content: self.prepare(one, KEPT)}
+        shutil.copy(one, two)
+        self.expected[ADDED.content] = self.prepare(two, ADDED)
+        self.expected[UPDATED.content] = self.prepare(folder / "three", UPDATED)
         self.outcomes = collections.Counter()
+
+    def prepare(self, store, image):
+        """Makes a model resident in a store; its results."""
+        with Device(self.folder, options=f"store={store}") as dev:
+            return Bench(Ready(dev, image)).run(SEQUENCES, model.ENTRY_TOKENS)
 
     def device(self):
         return Device(self.folder, options=f"store={self.store},threads=1")
@@ -140,14 +168,14 @@ class Bed:
             ready = Ready(dev, KEPT)
             contents = set(dev.models().values())
             assert contents in story.may_be(), story.phase
-            taken = sum(chunks_of(image) for image in (KEPT, ADDED) if image.content in contents)
+            taken = chunks_of(KEPT) + (story.chunks if story.image.content in contents else 0)
             assert dev.free_bytes() == (CHUNKS - taken) * hw.CHUNK
             bench = Bench(ready)
-            assert bench.run(SEQUENCES, model.ENTRY_TOKENS) == self.expected
+            assert bench.run(SEQUENCES, model.ENTRY_TOKENS) == self.expected[KEPT.content]
             # The other model is there, or can come: it works, too.
-            bench.model = dev.program(1, ADDED)
-            assert set(dev.models().values()) == {KEPT.content, ADDED.content}
-            assert bench.run(SEQUENCES, model.ENTRY_TOKENS) == self.added
+            bench.model = dev.program(1, story.image)
+            assert set(dev.models().values()) == {KEPT.content, story.image.content}
+            assert bench.run(SEQUENCES, model.ENTRY_TOKENS) == self.expected[story.image.content]
         result = "new" if contents != story.before else "old"
         self.outcomes[f"{story.phase}: {result}"] += 1
 
@@ -162,7 +190,7 @@ def bed(folder):
     return Bed(folder)
 
 
-@pytest.mark.parametrize("kind", [Program, Delete])
+@pytest.mark.parametrize("kind", [Program, Update, Delete])
 def test_killed_at_each_step(bed, kill_at, monkeypatch, kind):
     """Every system call that writes to the store, before, in the midst of and after it."""
     monkeypatch.setenv("KILL_STORE", str(bed.store))
@@ -176,14 +204,15 @@ def test_killed_at_each_step(bed, kill_at, monkeypatch, kind):
             break
         bed.check(story)
     bed.told(f"{kind.__name__.lower()}, step by step")
-    # Three writes and three times making durable; what a deletion changed in memory
-    # before its one is the host's already, so QEMU's end does not undo it.
-    assert step == (16 if kind is Program else 3)
-    assert bed.outcomes == ({"write: old": 9, "commit: old": 4, "commit: new": 2}
-                            if kind is Program else {"delete: new": 2})
+    # Each write has three steps, each of the three times of making durable two. What a deletion
+    # changed in memory before its one time is the host's already: QEMU's end does not undo it.
+    writes = {Program: 3, Update: 2, Delete: 0}[kind]
+    assert step == (3 * writes + 7 if writes else 3)
+    assert bed.outcomes == ({"write: old": 3 * writes, "commit: old": 4, "commit: new": 2}
+                            if writes else {"delete: new": 2})
 
 
-@pytest.mark.parametrize("kind", [Program, Delete])
+@pytest.mark.parametrize("kind", [Program, Update, Delete])
 def test_killed_at_random(bed, kind):
     """Anywhere else: while it hashes, and while it changes the directory in memory."""
     generator = random.Random(4)
@@ -191,7 +220,7 @@ def test_killed_at_random(bed, kind):
     begin = time.monotonic()
     assert bed.play(story, dev)
     seconds = time.monotonic() - begin
-    for _ in range(60):
+    for _ in range(40):
         story, dev = bed.fresh(kind), bed.device()
         timer = threading.Timer(generator.random() * seconds, dev.qemu.process.kill)
         timer.start()
