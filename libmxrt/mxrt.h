@@ -157,7 +157,9 @@ struct mxrt_open_params {
  *		"sim:mx1" (a chip file by name, looked for in the directory
  *		$MXACCEL_CHIP_DIR if that is set, else in the installed one) or
  *		"sim:/path/chip.ini", with options after it, for example
- *		"sim:mx1,threads=2,isa=avx2,seed=7".
+ *		"sim:mx1,threads=2,isa=avx2,seed=7". fidelity=analog computes
+ *		as the crossbars of an in-place or traditional chip do, with
+ *		their converters and cell effects; the default is exact.
  * @params:	options, or NULL
  * @out:	the device
  *

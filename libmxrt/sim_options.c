@@ -44,6 +44,15 @@ static int set_isa(const char *name, const char *value, struct mx_chip_params *c
 	return 0;
 }
 
+static int set_fidelity(const char *name, const char *value, struct mx_chip_params *chip)
+{
+	if (strcmp(value, "exact") && strcmp(value, "analog"))
+		return mxrt_fail(-EINVAL, "%s: fidelity=%s is unknown: use exact or analog", name,
+				 value);
+	chip->fidelity = *value == 'a' ? MX_ANALOG : MX_EXACT;
+	return 0;
+}
+
 static int set_option(const char *name, char *option, struct mx_chip_params *chip)
 {
 	char *value = strchr(option, '=');
@@ -59,9 +68,11 @@ static int set_option(const char *name, char *option, struct mx_chip_params *chi
 	}
 	if (value && !strcmp(option, "seed"))
 		return parse_number(name, option, value, UINT64_MAX, &chip->seed);
+	if (value && !strcmp(option, "fidelity"))
+		return set_fidelity(name, value, chip);
 	if (value && !strcmp(option, "isa"))
 		return set_isa(name, value, chip);
-	return mxrt_fail(-EINVAL, "%s: unknown option \"%s\": there are threads=N, isa=NAME, seed=N",
+	return mxrt_fail(-EINVAL, "%s: unknown option \"%s\": there are threads=N, isa=NAME, seed=N, fidelity=NAME",
 			 name, option);
 }
 

@@ -470,7 +470,8 @@ enum mxaccel_status {
 	X(ENERGY_HOST,	 energy_host_fj, "femtojoules: host link") \
 	X(ENERGY_OFFCHIP,	 energy_offchip_fj, "femtojoules: link to the companion") \
 	X(ENERGY_COMPANION,	 energy_companion_fj, "femtojoules: companion") \
-	X(ENERGY_STATIC,	 energy_static_fj, "femtojoules: leakage, clock, control")
+	X(ENERGY_STATIC,	 energy_static_fj, "femtojoules: leakage, clock, control") \
+	X(ADC_SATURATIONS, adc_saturations, "conversions clamped to the end of the converter's range")
 
 enum mxaccel_counter {
 #define MXACCEL_X(name, file, text) MXACCEL_CTR_##name,

@@ -116,13 +116,15 @@ static inline size_t mx_analog_groups(const struct mx_analog *analog, size_t k)
  * mx_analog_multiply() - compute a product
  *
  * @isa picks the kernels, the bits do not depend on it nor on the threads.
- * Weights must be representable: mx_analog_weight_fits().
  * Return: 0 or -ENOMEM.
  */
 int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product *product,
 		       enum mx_isa isa, struct mx_pool *pool);
 
-/* -128 has no pair of cells where 7 bits are all there are. */
+/*
+ * -128 has no pair of cells where 7 bits are all there are: a model's is programmed as -127,
+ * the most the pair can hold. (Models quantised symmetrically have none.)
+ */
 static inline bool mx_analog_weight_fits(const struct mx_analog *analog, int w)
 {
 	return analog->keys.mapping == MX_OFFSET || w > -128 ||
@@ -144,6 +146,8 @@ static inline int mx_analog_level(const struct mx_analog *analog, int w, uint32_
 
 	if (analog->keys.mapping == MX_OFFSET)
 		return ((w + 128) >> shift) & analog->top;
+	if (!mx_analog_weight_fits(analog, w))
+		magnitude = 127;
 	magnitude = (magnitude >> shift) & analog->top;
 	return w < 0 ? -magnitude : magnitude;
 }

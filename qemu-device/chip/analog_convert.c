@@ -8,6 +8,7 @@ void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t ro
 		      uint32_t slice, int8_t *level)
 {
 	uint8_t shift = slice * analog->cell_bits, top = analog->top;
+	uint8_t most = mx_analog_weight_fits(analog, -128) ? 128 : 127;
 	size_t r;
 
 	if (analog->keys.mapping == MX_OFFSET) {
@@ -16,8 +17,9 @@ void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t ro
 		return;
 	}
 	for (r = 0; r < rows; r++) {
-		uint8_t magnitude = w[r] < 0 ? -w[r] : w[r], digit = magnitude >> shift & top;
+		uint8_t magnitude = w[r] < 0 ? -w[r] : w[r], digit;
 
+		digit = (magnitude > most ? most : magnitude) >> shift & top;
 		level[r] = w[r] < 0 ? -digit : digit;
 	}
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analog.h"
 #include "area.h"
 #include "directory.h"
 #include "kernels.h"
@@ -17,6 +18,12 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 	if (!mx_isa_available(params->isa)) {
 		snprintf(err, err_bytes, "this host cannot run the %s kernels",
 			 mx_isa_name(params->isa));
+		return NULL;
+	}
+	if (params->fidelity == MX_ANALOG && config->kind == MX_SYNERGY) {
+		snprintf(err, err_bytes,
+			 "fidelity=analog: chip %s is of organisation synergy, whose products are exact; inplace and traditional chips compute in their cells",
+			 config->name);
 		return NULL;
 	}
 	chip = calloc(1, sizeof(*chip));
@@ -35,6 +42,15 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 		mx_chip_free(chip);
 		return NULL;
 	}
+	if (params->fidelity == MX_ANALOG) {
+		chip->analog = malloc(sizeof(*chip->analog));
+		if (!chip->analog) {
+			snprintf(err, err_bytes, "out of memory for a chip");
+			mx_chip_free(chip);
+			return NULL;
+		}
+		mx_analog_init(chip->analog, config, params->seed);
+	}
 	chip->directory = mx_directory_new(chip, err, err_bytes);
 	if (!chip->directory) {
 		mx_chip_free(chip);
@@ -52,6 +68,7 @@ void mx_chip_free(struct mx_chip *chip)
 		mx_pool_free(chip->pool);
 	pthread_mutex_destroy(&chip->count_lock);
 	pthread_mutex_destroy(&chip->job_lock);
+	free(chip->analog);
 	free(chip);
 }
 

@@ -70,11 +70,17 @@ int mx_isa_from_name(const char *name);
 const char *mx_isa_name(enum mx_isa isa);
 bool mx_isa_available(enum mx_isa isa);
 
+enum mx_fidelity {
+	MX_EXACT,	/* exact INT8 products */
+	MX_ANALOG,	/* stationary products as the crossbars compute them: analog.h */
+};
+
 /**
  * struct mx_chip_params - how to host a chip
  * @threads:	worker threads for jobs, 1 .. 64; 0: one per online CPU
  * @isa:	instruction set of the kernels; the bits do not depend on it
  * @seed:	serial number of the chip
+ * @fidelity:	ANALOG: inplace and traditional organisations only
  * @nv_fd:	file of mx_chip_nv_bytes() that is the non-volatile area, all zero for
  *		a new chip; stays the caller's. Only looked at if there is @persist
  * @persist:	makes a range of the area durable before it returns; NULL if nothing
@@ -91,6 +97,7 @@ struct mx_chip_params {
 	uint32_t threads;
 	enum mx_isa isa;
 	uint64_t seed;
+	enum mx_fidelity fidelity;
 	int nv_fd;
 	int (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 	void *opaque;

@@ -136,6 +136,7 @@ uint16_t mx_op_softmax(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_rowwise(struct mx_run *run, const struct mxaccel_op *op);	/* NORM, ACT, ADD, QUANT */
 uint16_t mx_op_pool(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op);
+uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_dyn(struct mx_run *run, const struct mxaccel_op *op);
 
 /* Freed by mx_run_free(); NULL without memory. */

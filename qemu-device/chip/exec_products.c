@@ -105,6 +105,8 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 		.nr_panels = mx_ceil_div(op->n, MXACCEL_PANEL_COLS),
 	};
 
+	if (run->chip->analog)
+		return mx_op_matmul_analog(run, op);
 	work.act = mx_buffer_get(&run->act, work.rows * work.gemm.act_stride);
 	work.scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));
 	if (!work.act || !work.scale)

@@ -18,6 +18,7 @@
 #endif
 
 struct mx_pool;		/* pool.h: worker threads */
+struct mx_analog;	/* analog.h: how crossbars compute, with fidelity=analog */
 struct mx_kernels;	/* kernels.h: the functions of one instruction set */
 struct mx_place;	/* place.h: which crossbars hold which weights */
 struct mx_directory;	/* directory.h: resident models in the non-volatile area */
@@ -48,6 +49,7 @@ struct mx_chip {
 	struct mx_chip_config config;
 	struct mx_chip_params params;
 	const struct mx_kernels *kernels;
+	struct mx_analog *analog;	/* NULL: fidelity=exact */
 	struct mx_pool *pool;
 	struct mx_directory *directory;	/* has its own lock */
 	pthread_mutex_t job_lock;	/* held while a job runs: the chip runs one at a time */

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Stationary products with fidelity=analog. */
+#include "analog.h"
+#include "exec.h"
+
+/* Rows that one piece of quantising takes. */
+#define QUANT_ROWS 16
+
+struct analog_work {
+	struct mx_run *run;
+	const struct mxaccel_op *op;
+	uint64_t rows, stride;
+	int8_t *act;
+	float *row_scale;
+	const float *col_scale, *bias;
+};
+
+static void quant_rows(void *arg, uint64_t i)
+{
+	struct analog_work *work = arg;
+	const struct mxaccel_op *op = work->op;
+	bool is_unsigned = work->run->chip->analog->keys.input == MX_UNSIGNED;
+	uint64_t row, c;
+
+	for (row = i * QUANT_ROWS; row < (i + 1) * QUANT_ROWS && row < work->rows; row++) {
+		int8_t *act = work->act + row * work->stride;
+
+		if (!work->run->kernels->quant_i8(mx_cell(work->run, op->src, row, op->src_col),
+						  NULL, op->k, act, work->stride,
+						  &work->row_scale[row]))
+			atomic_store_explicit(&work->run->non_finite, true, memory_order_relaxed);
+		for (c = 0; is_unsigned && c < op->k; c++)
+			act[c] ^= 0x80;
+	}
+}
+
+/* As the exact products dequantise, operation by operation. */
+static void put(void *arg, size_t row, size_t nr_rows, size_t col,
+		const int64_t block[][MXACCEL_PANEL_COLS])
+{
+	const struct analog_work *work = arg;
+	const struct mxaccel_op *op = work->op;
+	size_t cols = op->n - col < MXACCEL_PANEL_COLS ? op->n - col : MXACCEL_PANEL_COLS, r, j;
+
+	for (r = 0; r < nr_rows; r++) {
+		float *out = mx_cell(work->run, op->dst, row + r, op->dst_col) + col;
+
+		for (j = 0; j < cols; j++) {
+			float v = (float)block[r][j] *
+				  (work->row_scale[row + r] * work->col_scale[col + j]);
+
+			if (work->bias)
+				v = v + work->bias[col + j];
+			out[j] = op->flags & MXACCEL_OPF_ACCUMULATE ? out[j] + v : v;
+		}
+	}
+}
+
+uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op)
+{
+	struct analog_work work = {
+		.run = run, .op = op, .rows = mx_region_rows(run, op->dst),
+		.stride = mx_ceil_div(op->k, MX_ACT_ALIGN) * MX_ACT_ALIGN,
+		.col_scale = mx_param(run, op->s_off),
+		.bias = op->flags & MXACCEL_OPF_BIAS ? mx_param(run, op->b_off) : NULL,
+	};
+	struct mx_analog_product product = {
+		.panels = mx_param(run, op->w_off), .place = op->w_off, .k = op->k, .n = op->n,
+		.x_stride = work.stride, .rows = work.rows, .put = put, .arg = &work,
+		.x_shift = run->chip->analog->keys.input == MX_UNSIGNED ? 128 : 0,
+	};
+
+	work.act = mx_buffer_get(&run->act, work.rows * work.stride);
+	work.row_scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));
+	if (!work.act || !work.row_scale)
+		return MXACCEL_ST_NO_MEMORY;
+	mx_run_parallel(run, mx_ceil_div(work.rows, QUANT_ROWS), work.rows * op->k, quant_rows,
+			&work);
+	if (run->non_finite)
+		return MXACCEL_ST_SUCCESS;
+	product.x = (const uint8_t *)work.act;
+	if (mx_analog_multiply(run->chip->analog, &product, run->chip->params.isa,
+			       run->chip->pool))
+		return MXACCEL_ST_NO_MEMORY;
+	run->cost.op[op - run->model->op - run->entry->first_op].v[MXACCEL_CTR_ADC_SATURATIONS] +=
+		product.saturated;
+	return MXACCEL_ST_SUCCESS;
+}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""fidelity=analog on whole models: equal to exact where nothing is lossy, and only there."""
+
+import re
+
+import numpy as np
+import pytest
+from conftest import MODEL, TOP, infer, map_model, pad, ragged
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    """The real model, mapped for the in-place chip."""
+    path = tmp_path_factory.mktemp("inplace") / "model.mxw"
+    map_model(MODEL, path, "--chip", "mx1-inplace")
+    return path
+
+
+@pytest.fixture
+def ids():
+    return ragged(np.random.default_rng(8), 20000, [40, 3, 17, 128])
+
+
+def chip(folder, source="mx1-inplace", **keys):
+    """A chip file with other values of some keys."""
+    text = (TOP / f"qemu-device/chips/{source}.ini").read_text()
+    for key, value in keys.items():
+        text, found = re.subn(rf"^{key} = \S+", f"{key} = {value}", text, flags=re.M)
+        assert found, key
+    path = folder / "chip.ini"
+    path.write_text(text)
+    return path
+
+
+def counted(image, ids, folder, device):
+    """Result of a job, and what it counted."""
+    done = infer(image, ids, folder, device, check=False, options=["--counters"])
+    assert done.returncode == 0, done.stderr
+    counters = {name: int(value) for name, value in
+                re.findall(r"^(\w+) +(\d+)  ", done.stdout, re.M)}
+    return np.load(folder / "out.npy"), counters
+
+
+@pytest.mark.parametrize("mapping", ["differential", "offset"])
+@pytest.mark.parametrize("coding", ["twos_complement", "sign_magnitude", "unsigned"])
+def test_a_wide_converter_gives_the_exact_model(image, ids, tmp_path, mapping, coding):
+    exact, plain = counted(image, ids, tmp_path, "sim:mx1-inplace")
+    device = chip(tmp_path, adc_bits=12, mapping=mapping, input=coding)
+    analog, counters = counted(image, ids, tmp_path, f"sim:{device},fidelity=analog")
+    np.testing.assert_array_equal(analog.view(np.uint32), exact.view(np.uint32))
+    assert counters["adc_saturations"] == plain["adc_saturations"] == 0
+    assert counters["adc_conversions"] == plain["adc_conversions"]
+
+
+def test_a_narrow_converter_shows_and_the_same_on_every_path(image, ids, tmp_path):
+    exact = infer(image, ids, tmp_path, "sim:mx1-inplace")
+    device = f"sim:{chip(tmp_path, adc_bits=6)},fidelity=analog"
+    narrow, counters = counted(image, ids, tmp_path, device)
+    assert counters["adc_saturations"] > 1000
+    assert 0 < np.abs(narrow - exact).max()
+    for options in ("threads=1", "threads=3,isa=avx2", "isa=portable"):
+        again, others = counted(image, ids, tmp_path, f"{device},{options}")
+        np.testing.assert_array_equal(again.view(np.uint32), narrow.view(np.uint32))
+        assert others == counters
+    # Each sequence by itself: what its neighbours are does not matter.
+    for row in range(len(ids)):
+        length = np.flatnonzero(ids[row])[-1] + 1
+        alone = infer(image, pad([ids[row, :length]]), tmp_path, device)
+        np.testing.assert_array_equal(alone[0], narrow[row, :length])
+
+
+def test_what_cannot_be_analog_is_refused(image, ids, tmp_path):
+    done = infer(image, ids, tmp_path, "sim:mx1,fidelity=analog", check=False)
+    assert done.returncode == 1 and "organisation synergy" in done.stderr
+    done = infer(image, ids, tmp_path, "sim:mx1-inplace,fidelity=real", check=False)
+    assert done.returncode == 1 and "use exact or analog" in done.stderr
