@@ -5,6 +5,8 @@ import csv
 import importlib.util
 import io
 import json
+import os
+import subprocess
 import sys
 import xml.etree.ElementTree as xml
 
@@ -262,6 +264,13 @@ def test_pictures(mxcost, tmp_path):
     for path in (tmp_path / "plots").iterdir():
         root = xml.parse(path).getroot()
         assert root.tag.endswith("svg") and len(list(root.iter())) > 100
+
+
+def test_documentation_has_these_tables(images):
+    done = subprocess.run([sys.executable, "-B", "-m", "mxcost.document", "--check",
+                           *map(str, images)], env={**os.environ, "PYTHONPATH": str(TOP / "tools")}, text=True,
+                          capture_output=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # ------------------------------------------------------------- bad input

@@ -165,7 +165,8 @@ class Estimator:
         """The job of `batch` sequences of `tokens` tokens; Misfit if there can be none."""
         key = (variant, planes, tokens, batch)
         if key not in self.points:
-            usual = tokens in self.tokens and batch in (1, self.batch)
+            # All at once for chips as they are; of a variant, mostly one point is wanted.
+            usual = not variant.sets and tokens in self.tokens and batch in (1, self.batch)
             self._ask(variant, planes, self.tokens if usual else (tokens,),
                       tuple(sorted({1, self.batch})) if usual else (batch,))
         found = self.points[key]

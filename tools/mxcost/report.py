@@ -148,17 +148,23 @@ def endurance(estimator, chips, tokens, planes, config):
                   "half as fast if two sets alternate")
         keys = estimator.describe(chip)["keys"]
         if "banks" in keys["large"]:
-            moved = point.counters["buffer_bytes"] / 2
-            per_byte = 8 / keys["large"]["cell_bits"]
-            cells = keys["large"]["intermediate_banks"] * keys["large"]["bank_rows"] * \
-                keys["large"]["bank_cols"]
-            _wear(table, chip, point, moved * per_byte, cells,
-                  "[A] only if what the buffer holds were written to the intermediate banks, "
-                  "evenly; as modelled it stays in SRAM",
-                  energy=moved * per_byte * keys["energy"]["cell_write"] * 1e-12)
+            large = keys["large"]
+            written = intermediate_bytes(config, length) * 8 / large["cell_bits"]
+            cells = large["intermediate_banks"] * large["bank_rows"] * large["bank_cols"]
+            _wear(table, chip, point, written, cells,
+                  "[A] only if intermediates, INT8, each once, were written to the intermediate "
+                  "banks, evenly; as modelled they stay in SRAM",
+                  energy=written * keys["energy"]["cell_write"] * 1e-12)
     table.notes.append("Back-to-back sequences, one at a time. Cells survive 1e6 to 1e9 writes "
                        "(X-Former); chip files: cells.endurance.")
     return table
+
+
+def intermediate_bytes(config, tokens):
+    """Q, K, V, scores, context and the rows between products and norms of every layer"""
+    row = 8 * config["hidden_size"] + config["intermediate_size"] + \
+        config["num_attention_heads"] * tokens
+    return config["num_hidden_layers"] * tokens * row
 
 
 def _wear(table, chip, point, written, cells, what, energy=None):
