@@ -172,10 +172,26 @@ static int sim_infer(struct mxrt_device *dev, struct mxrt_run *run)
 static int sim_schedule(struct mxrt_device *dev, struct mxrt_run *run, struct mxaccel_span *spans,
 			size_t *count)
 {
-	(void)run;
-	(void)spans;
-	(void)count;
-	return mxrt_fail(-EOPNOTSUPP, "the chip model of %s cannot tell schedules yet", dev->name);
+	struct sim_io io = {
+		.job.model = run->model->use->id,
+		.job.entry = run->entry,
+		.job.nr_seq = run->nr_seq,
+		.job.tokens = run->tokens,
+		.job.read = io_read,
+		.job.write = io_write,
+		.job.out_room = *count * sizeof(*spans),
+		.in = run->ids,
+		.out = (uint8_t *)spans,
+		.deadline_ns = run->deadline_ns,
+	};
+
+	io.job.opaque = &io;
+	mx_chip_job_schedule(to_sim(dev)->chip, &io.job);
+	run->status = io.job.status;
+	run->field = io.job.field;
+	run->detail = io.job.result;
+	*count = io.job.status ? 0 : io.job.result;
+	return mxrt_status_error(io.job.status);
 }
 
 static int sim_buf_create(struct mxrt_buffer *buf)

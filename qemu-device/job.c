@@ -2,7 +2,7 @@
 /*
  * MX1: jobs. The input is read when the command is fetched, the chip runs on
  * a worker between two host buffers, and the result is written by the bottom
- * half: all of it, or, if the job failed, nothing.
+ * half: all of it, or, if the job failed, nothing. A schedule takes the same way.
  */
 #include "mxaccel.h"
 #include "qemu/bitmap.h"
@@ -15,6 +15,7 @@ typedef struct MxJob {
     uint64_t in_bytes;
     uint64_t out_bytes, out_offset;
     uint8_t *in_host, *out_host;
+    bool schedule;                  /* of the job, which is not run */
     bool ran;
     QEMUTimer *deadline;
 } MxJob;
@@ -47,7 +48,11 @@ static void mx_job_run(MxTask *task)
     MxJob *j = container_of(task, MxJob, task);
 
     j->ran = true;
-    mx_chip_job_run(task->s->chip, &j->job);
+    if (j->schedule) {
+        mx_chip_job_schedule(task->s->chip, &j->job);
+    } else {
+        mx_chip_job_run(task->s->chip, &j->job);
+    }
     task->status = j->job.status;
     task->field = j->job.field;
     task->result = j->job.result;
@@ -60,14 +65,14 @@ static void mx_job_stop(MxTask *task)
     atomic_store(&j->job.stop, task->stop_status);
 }
 
-/* A job that failed has nothing to wait for. */
+/* A job that failed, or a schedule, has nothing to wait for. */
 static int64_t mx_job_duration(const MxTask *task)
 {
     const MxJob *j = container_of(task, MxJob, task);
     uint32_t khz = task->s->config.clock_khz;
     uint64_t cycles, ns;
 
-    if (!j->ran || task->status != MXACCEL_ST_SUCCESS) {
+    if (!j->ran || j->schedule || task->status != MXACCEL_ST_SUCCESS) {
         return 0;
     }
     cycles = j->job.counters.v[MXACCEL_CTR_CYCLES] +
@@ -85,22 +90,42 @@ static void mx_job_count_failure(MxState *s, MxContext *ctx)
     }
 }
 
+static void mx_job_write_result(MxState *s, MxJob *j, uint64_t bytes)
+{
+    if (!mx_sg_write(s, &j->out->sg, j->out_offset, j->out_host, bytes)) {
+        j->task.status = MXACCEL_ST_DMA_ERROR;
+        j->task.field = MX_FIELD(job.out_handle);
+        j->task.result = 0;
+    }
+}
+
+/* Writes the spans that there is room for; nothing is counted. */
+static void mx_job_finish_schedule(MxState *s, MxJob *j)
+{
+    uint64_t room = j->out_bytes / sizeof(struct mxaccel_span);
+    uint64_t nr = MIN(j->task.result, room);
+
+    if (j->task.status == MXACCEL_ST_SUCCESS && nr) {
+        mx_job_write_result(s, j, nr * sizeof(struct mxaccel_span));
+    }
+}
+
 static void mx_job_finish(MxTask *task)
 {
     MxJob *j = container_of(task, MxJob, task);
     MxState *s = task->s;
 
+    if (j->schedule) {
+        mx_job_finish_schedule(s, j);
+        return;
+    }
     if (j->ran) {
         for (unsigned i = 0; i < MXACCEL_CTR_NR; i++) {
             task->ctx->counters.v[i] += j->job.counters.v[i];
         }
     }
-    if (task->status == MXACCEL_ST_SUCCESS &&
-        !mx_sg_write(s, &j->out->sg, j->out_offset, j->out_host,
-                     j->out_bytes)) {
-        task->status = MXACCEL_ST_DMA_ERROR;
-        task->field = MX_FIELD(job.out_handle);
-        task->result = 0;
+    if (task->status == MXACCEL_ST_SUCCESS) {
+        mx_job_write_result(s, j, j->out_bytes);
     }
     /* What the chip has not counted as a failure: it had no part in it. */
     if (task->status != MXACCEL_ST_SUCCESS &&
@@ -187,7 +212,14 @@ static bool mx_job_check(MxState *s, MxCommand *cmd, MxContext *ctx, MxJob *j)
         mx_fail(cmd, MXACCEL_ST_BAD_FIELD, MX_FIELD(job.in_bytes));
         return false;
     }
-    if (out_bytes < j->out_bytes) {
+    if (j->schedule) {
+        j->out_bytes = out_bytes;
+    }
+    if (j->out_bytes > s->config.max_io_bytes) {
+        mx_fail(cmd, MXACCEL_ST_TOO_LARGE, MX_FIELD(job.out_bytes));
+        return false;
+    }
+    if (out_bytes < j->out_bytes || !out_bytes) {
         mx_fail(cmd, MXACCEL_ST_BAD_RANGE, MX_FIELD(job.out_bytes));
         return false;
     }
@@ -237,6 +269,7 @@ static void mx_job_submit(MxState *s, MxCommand *cmd, MxContext *ctx, MxJob *j)
     j->job.read = mx_job_read;
     j->job.write = mx_job_write;
     j->job.opaque = j;
+    j->job.out_room = j->out_bytes;
     mx_task_submit(s, &j->task, &mx_job_ops, cmd, ctx);
     if (timeout_ms) {
         /*
@@ -273,6 +306,7 @@ void mx_job_command(MxState *s, MxCommand *cmd)
         goto failed_put;
     }
     j = g_new0(MxJob, 1);
+    j->schedule = cmd->sqe.flags & MXACCEL_JOB_SCHEDULE;
     j->job.model = model;
     j->job.entry = le16_to_cpu(cmd->sqe.job.entry);
     j->job.nr_seq = le32_to_cpu(cmd->sqe.job.nr_seq);
@@ -287,5 +321,7 @@ void mx_job_command(MxState *s, MxCommand *cmd)
 failed_put:
     mx_chip_model_put(s->chip, model);
 failed:
-    mx_job_count_failure(s, ctx);
+    if (!(cmd->sqe.flags & MXACCEL_JOB_SCHEDULE)) {
+        mx_job_count_failure(s, ctx);
+    }
 }

@@ -87,6 +87,18 @@ static void mx_io_command(MxState *s, MxCommand *cmd)
     }
 }
 
+static bool mx_check_flags(const MxQueue *q, MxCommand *cmd)
+{
+    uint8_t known = q->qid && cmd->sqe.opcode == MXACCEL_IO_JOB ?
+                    MXACCEL_JOB_SCHEDULE : 0;
+
+    if (cmd->sqe.flags & ~known) {
+        mx_fail(cmd, MXACCEL_ST_BAD_FIELD, MX_FIELD(flags));
+        return false;
+    }
+    return true;
+}
+
 /* Fetches the next command and carries it out, or starts it. */
 static void mx_queue_step(MxState *s, MxQueue *q)
 {
@@ -103,7 +115,7 @@ static void mx_queue_step(MxState *s, MxQueue *q)
     cmd.ctx = le32_to_cpu(cmd.sqe.ctx);
     trace_mxaccel_command(q->qid, cmd.sqe.opcode, cmd.cid, cmd.ctx);
 
-    if (MX_ZERO(&cmd, flags)) {
+    if (mx_check_flags(q, &cmd)) {
         if (q->qid) {
             mx_io_command(s, &cmd);
         } else {

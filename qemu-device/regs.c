@@ -69,7 +69,8 @@ static uint64_t mx_reg_value(MxState *s, hwaddr addr, bool *wide)
     case MXACCEL_REG_CAP:
         return mx_cap();
     case MXACCEL_REG_FEATURES:
-        return MXACCEL_FEATURE_REUSE | MXACCEL_FEATURE_HEALTH;
+        return MXACCEL_FEATURE_REUSE | MXACCEL_FEATURE_HEALTH |
+               MXACCEL_FEATURE_SCHEDULE;
     case MXACCEL_REG_ASQ:
         return s->asq;
     case MXACCEL_REG_ACQ:

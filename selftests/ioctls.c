@@ -329,6 +329,7 @@ TEST(query_tells_the_truth)
 	EXPECT_EQ(mx_sysfs_number("chip/serial"), page.serial);
 	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_REUSE);
 	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_HEALTH);
+	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_SCHEDULE);
 	query.health = (uintptr_t)&health;
 	ASSERT_EQ(0, mx_ioctl(fd, MXACCEL_IOC_QUERY, &query));
 	EXPECT_EQ(MXACCEL_HEALTH_NR, health.nr_values);

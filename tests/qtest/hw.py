@@ -29,7 +29,7 @@ def _load():
     for name, value in _list(text, "STATUS_CODES"):
         names["ST_" + name] = int(value)
     for prefix, title in (("CTR", "COUNTERS"), ("CHIP", "CHIP_VALUES"),
-                          ("HEALTH", "HEALTH_VALUES")):
+                          ("HEALTH", "HEALTH_VALUES"), ("RES", "RESOURCES")):
         rows = _list(text, title)
         for index, (name, _) in enumerate(rows):
             names[f"{prefix}_{name}"] = index

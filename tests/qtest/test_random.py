@@ -104,7 +104,7 @@ class Monkey:
         sqe = job(self.ctx(), dice.randrange(3), nr_seq, tokens, dice.randrange(1, 5),
                   dice.randrange(1, 5), nr_seq * tokens * 64, dice.randrange(3),
                   timeout_ms=dice.choice((0, 0, 1)))
-        return changed(sqe, 1, "B", dice.choice((0, 0, 0, 2)))
+        return changed(sqe, 1, "B", dice.choice((0, 0, 0, hw.JOB_SCHEDULE)))
 
     def batch(self):
         """Some commands on some queue; every one must be answered, unless the device says that
