@@ -287,17 +287,70 @@ static void print_all(struct session *session, const struct batch *batch, const 
 			   values + i * each);
 }
 
+static void describe(struct session *session, struct report *report)
+{
+	report->device.size = sizeof(report->device);
+	report->model.size = sizeof(report->model);
+	if (mxrt_query(session->dev, &report->device) ||
+	    mxrt_model_info(session->model, &report->model))
+		die(EXIT_JOB, "%s", mxrt_last_error());
+}
+
+static void wrote(const char *path, int err)
+{
+	if (err)
+		die(EXIT_OUTPUT, "cannot write %s: %s", path, strerror(-err));
+}
+
+/* The schedule of everything as one job */
+static void trace(struct session *session, const struct batch *batch)
+{
+	const struct options *options = session->options;
+	struct mxrt_infer_params params = {
+		.size = sizeof(params),
+		.entry_index = session->entry.index,
+		.timeout_ms = options->timeout_ms,
+		.nr_seq = batch->rows,
+		.tokens = batch->cols,
+		.ids = batch->ids,
+	};
+	struct mxrt_device_info device = { .size = sizeof(device) };
+	struct mxrt_span *spans = NULL;
+	size_t count = 0, room;
+
+	if (mxrt_query(session->dev, &device) ||
+	    mxrt_schedule(session->model, &params, NULL, &count))
+		die(EXIT_JOB, "%s", mxrt_last_error());
+	room = count;
+	spans = allocate(room, sizeof(*spans));
+	if (mxrt_schedule(session->model, &params, spans, &count))
+		die(EXIT_JOB, "%s", mxrt_last_error());
+	if (count > room || room * sizeof(*spans) > device.max_io_bytes)
+		die(EXIT_JOB, "the schedule of %zu sequences has %zu spans, more than %s can tell: trace fewer sequences",
+		    batch->rows, count, device.name);
+	wrote(options->trace, write_trace(session->image, session->entry.index, spans, count,
+					  device.clock_khz, options->trace_tokens,
+					  options->trace));
+	free(spans);
+}
+
 static void run_all(struct session *session, const struct batch *batch, const size_t *lengths)
 {
 	const struct options *options = session->options;
-	struct mxrt_value before[MAX_COUNTERS], after[MAX_COUNTERS];
-	struct mxrt_device_info device = { .size = sizeof(device) };
+	struct mxrt_value before[MAX_COUNTERS], growth[MAX_COUNTERS];
+	struct report report = {
+		.entry = session->entry.name,
+		.sequences = batch->rows,
+		.tokens = batch->cols,
+		.repeat = options->repeat,
+		.counters = growth,
+	};
 	size_t step = options->batch ? options->batch : BATCH_TOKENS / batch->cols;
 	double *seconds = allocate(options->repeat, sizeof(*seconds));
 	bool keep = options->nr_texts;	/* texts are few, and printed when all is done */
 	struct profile profile = { 0 };
 	double best = INFINITY;
-	size_t count = 0;
+	size_t count = 0, c;
 	unsigned int i;
 	float *values;
 
@@ -320,22 +373,30 @@ static void run_all(struct session *session, const struct batch *batch, const si
 			best = seconds[i];
 			profile = session->profile;
 		}
-		if (!i)
-			read_counters(session, after);
+		if (i)
+			continue;
+		read_counters(session, growth);
+		for (c = 0; c < count; c++)
+			growth[c].value -= before[c].value;
 	}
+	report.seconds = seconds;
+	report.nr_counters = count;
+	describe(session, &report);
 	if (options->out)
 		finish_output(session);
+	if (options->json)
+		wrote(options->json, write_report(&report, options->json));
 	if (options->out && !strcmp(options->out, "-"))
 		goto done;		/* the standard output is the array's */
 	if (keep)
 		print_all(session, batch, lengths, values);
 	if (options->counters)
-		print_counters(before, after, count);
+		print_counters(growth, count, report.device.clock_khz, options->verbose);
 	if (options->profile)
 		print_profile(&profile, best);
-	if (options->repeat > 1 && !mxrt_query(session->dev, &device))
+	if (options->repeat > 1)
 		print_times(seconds, options->repeat, batch->rows, session->cycles,
-			    device.clock_khz);
+			    report.device.clock_khz);
 done:
 	free(values);
 	free(seconds);
@@ -359,7 +420,10 @@ int main(int argc, char **argv)
 		else
 			batch_from_texts(&session, &batch, &lengths);
 		open_device(&session);
-		run_all(&session, &batch, lengths);
+		if (options.trace)
+			trace(&session, &batch);
+		if (options.nr_texts || options.out || options.json || options.counters)
+			run_all(&session, &batch, lengths);
 	}
 	mxrt_unload(session.model);
 	mxrt_close(session.dev);

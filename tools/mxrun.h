@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "mxrt.h"
 
@@ -30,7 +31,11 @@ struct options {
 	uint32_t timeout_ms;
 	size_t batch;
 	unsigned int repeat;
+	const char *json;
+	const char *trace;
+	bool trace_tokens;
 	bool counters;
+	bool verbose;
 	bool profile;
 	bool info;
 };
@@ -62,11 +67,45 @@ void print_image(const struct mxrt_image *image);
 /* Tokens and result of a text; @values are those of its one sequence. */
 void print_text(const struct mxrt_image *image, const char *text, const int32_t *ids,
 		size_t nr_ids, const struct mxrt_entry_info *entry, const float *values);
-/* What each counter grew by, from @before to @after */
-void print_counters(const struct mxrt_value *before, const struct mxrt_value *after, size_t count);
 /* Times of several runs */
 void print_times(double *seconds, unsigned int count, size_t sequences, uint64_t cycles,
 		 uint32_t clock_khz);
+
+/* A file that appears under its name when it is closed; NULL with errno. */
+FILE *output_open(const char *path);
+/* @err: 0, or why it is of no use. Return: 0 or a negative errno, then there is no file. */
+int output_close(FILE *file, const char *path, int err);
+
+/* Value of a counter by its name, 0 if there is none such */
+uint64_t counter_value(const struct mxrt_value *list, size_t count, const char *name);
+/* What a run counted, in groups; @all: also what is zero. */
+void print_counters(const struct mxrt_value *list, size_t count, uint32_t clock_khz, bool all);
+
+/**
+ * struct report - a run, for --json
+ * @entry:	name of the program entry
+ * @tokens:	ids per sequence
+ * @seconds:	of the host, for each of @repeat runs
+ * @counters:	what the first run added
+ */
+struct report {
+	struct mxrt_model_info model;
+	struct mxrt_device_info device;
+	const char *entry;
+	size_t sequences;
+	size_t tokens;
+	const double *seconds;
+	unsigned int repeat;
+	const struct mxrt_value *counters;
+	size_t nr_counters;
+};
+
+/* Return: 0 or negative errno. */
+int write_report(const struct report *report, const char *path);
+
+/* Writes a schedule, whose @spans it sorts. Return: 0 or negative errno. */
+int write_trace(const struct mxrt_image *image, unsigned int entry, struct mxrt_span *spans,
+		size_t count, uint32_t clock_khz, bool each_token, const char *path);
 
 /* What --profile adds up; see mxrun_profile.c */
 #define MAX_KINDS	32

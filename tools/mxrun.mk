@@ -3,7 +3,8 @@
 
 BINS += $(B)/bin/mxrun
 
-MXRUN_SRCS := tools/mxrun.c tools/mxrun_options.c tools/mxrun_print.c tools/mxrun_profile.c tools/npy.c
+MXRUN_SRCS := $(addprefix tools/mxrun,.c _counters.c _options.c _output.c _print.c _profile.c \
+	_trace.c) tools/npy.c
 
 # The runtime's test once more, on a device. It is here because selftests/build.mk, which is
 # read before this and after libmxrt/build.mk, has a rule for all the SELFTESTS it finds.
@@ -17,4 +18,4 @@ $(B)/bin/mxrun: $(MXRUN_SRCS) tools/mxrun.h tools/npy.h libmxrt/mxrt.h $(B)/lib/
 		tools/mxrun.mk
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -D_GNU_SOURCE -Ilibmxrt -Itools $(LDFLAGS) -o $@ $(MXRUN_SRCS) \
-		$(B)/lib/libmxrt.a $(MXRT_LIBS)
+		$(B)/lib/libmxrt.a $(MXRT_LIBS) -ljansson

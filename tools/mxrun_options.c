@@ -13,6 +13,7 @@
 static const char help[] =
 "usage: mxrun IMAGE --text TEXT [--text TEXT ...] [--out OUT.npy]\n"
 "       mxrun IMAGE --ids IDS.npy --out OUT.npy\n"
+"       mxrun IMAGE --text TEXT --trace FILE.json\n"
 "       mxrun IMAGE --info\n"
 "Runs a model image (.mxw, made by mxmap) on an MX1 accelerator.\n"
 "\n"
@@ -30,7 +31,13 @@ static const char help[] =
 "      --isa NAME      sim: auto, portable, avx2 or avx512; the results are the same\n"
 "      --batch N       sequences per job; default: about 8192 tokens\n"
 "      --timeout MS    give a job up after it; default: the driver's, sim: never\n"
-"      --counters      print what the chip counted for this\n"
+"      --counters      print what the chip counted for this: time, energy, use, bytes\n"
+"      --json FILE     the same and all about the run, for programs\n"
+"      --trace FILE    what each unit of the chip does when, as the model of its timing\n"
+"                      has it, for ui.perfetto.dev or chrome://tracing. With --ids and\n"
+"                      nothing else to write, the model is not run.\n"
+"      --trace-tokens  an event for each token, not for each block of them\n"
+"  -v, --verbose       --counters: also those that are zero\n"
 "      --repeat N      run it N times and print the times\n"
 "      --profile       sim: print the time that each kind of macro-op took; with\n"
 "                      --repeat, of the best run\n"
@@ -46,6 +53,9 @@ enum {
 	OPT_BATCH,
 	OPT_TIMEOUT,
 	OPT_COUNTERS,
+	OPT_JSON,
+	OPT_TRACE,
+	OPT_TRACE_TOKENS,
 	OPT_REPEAT,
 	OPT_PROFILE,
 	OPT_INFO,
@@ -63,6 +73,10 @@ static const struct option long_options[] = {
 	{ "batch", required_argument, NULL, OPT_BATCH },
 	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
 	{ "counters", no_argument, NULL, OPT_COUNTERS },
+	{ "json", required_argument, NULL, OPT_JSON },
+	{ "trace", required_argument, NULL, OPT_TRACE },
+	{ "trace-tokens", no_argument, NULL, OPT_TRACE_TOKENS },
+	{ "verbose", no_argument, NULL, 'v' },
 	{ "repeat", required_argument, NULL, OPT_REPEAT },
 	{ "profile", no_argument, NULL, OPT_PROFILE },
 	{ "info", no_argument, NULL, OPT_INFO },
@@ -95,7 +109,21 @@ static void add_text(struct options *options, const char *text)
 	options->texts = grown;
 }
 
-static void take_option(struct options *options, int option)
+/* What getopt did not like, in a sentence */
+static _Noreturn void bad_option(char **argv, int option)
+{
+	const char *text = argv[optind - 1];
+
+	if (option == ':')
+		die(EXIT_USAGE, "option %s needs a value; try mxrun --help", text);
+	if (!strncmp(text, "--", 2) && optopt)
+		die(EXIT_USAGE, "option %s takes no value; try mxrun --help", text);
+	if (optopt)
+		die(EXIT_USAGE, "there is no option -%c; try mxrun --help", optopt);
+	die(EXIT_USAGE, "there is no option %s, or more than one begins so; try mxrun --help", text);
+}
+
+static void take_option(struct options *options, char **argv, int option)
 {
 	switch (option) {
 	case 't':
@@ -128,6 +156,18 @@ static void take_option(struct options *options, int option)
 	case OPT_COUNTERS:
 		options->counters = true;
 		break;
+	case OPT_JSON:
+		options->json = optarg;
+		break;
+	case OPT_TRACE:
+		options->trace = optarg;
+		break;
+	case OPT_TRACE_TOKENS:
+		options->trace_tokens = true;
+		break;
+	case 'v':
+		options->verbose = true;
+		break;
 	case OPT_REPEAT:
 		options->repeat = parse_number("repeat", optarg, 1000000);
 		break;
@@ -145,8 +185,7 @@ static void take_option(struct options *options, int option)
 		fputs(help, stdout);
 		exit(EXIT_SUCCESS);
 	default:
-		fputs("mxrun: try mxrun --help\n", stderr);	/* getopt said what is wrong */
-		exit(EXIT_USAGE);
+		bad_option(argv, option);
 	}
 }
 
@@ -155,8 +194,9 @@ void parse_options(int argc, char **argv, struct options *options)
 	int option;
 
 	*options = (struct options){ .repeat = 1 };
-	while ((option = getopt_long(argc, argv, "t:i:o:e:d:h", long_options, NULL)) != -1)
-		take_option(options, option);
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":t:i:o:e:d:vh", long_options, NULL)) != -1)
+		take_option(options, argv, option);
 	if (optind == argc)
 		die(EXIT_USAGE, "no image named; try mxrun --help");
 	if (optind + 1 < argc)
@@ -169,8 +209,10 @@ void parse_options(int argc, char **argv, struct options *options)
 		die(EXIT_USAGE, "nothing to run: give --text or --ids (or --info)");
 	if (options->ids && options->nr_texts)
 		die(EXIT_USAGE, "--text and --ids exclude each other");
-	if (options->ids && !options->out)
-		die(EXIT_USAGE, "--ids needs --out FILE for the result");
+	if (options->ids && !options->out && !options->trace)
+		die(EXIT_USAGE, "--ids needs --out FILE for the result (or --trace FILE)");
+	if (options->trace_tokens && !options->trace)
+		die(EXIT_USAGE, "--trace-tokens needs --trace FILE");
 	if (!options->entry)
 		options->entry = options->ids ? "tokens" : "sentence";
 }

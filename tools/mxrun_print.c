@@ -99,15 +99,6 @@ void print_text(const struct mxrt_image *image, const char *text, const int32_t 
 		printf("... and %zu tokens more\n", nr_ids - SHOWN_ROWS);
 }
 
-void print_counters(const struct mxrt_value *before, const struct mxrt_value *after, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		printf("%-18s %16llu  %s\n", after[i].name,
-		       (unsigned long long)(after[i].value - before[i].value), after[i].text);
-}
-
 static int compare(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;

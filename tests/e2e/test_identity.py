@@ -124,12 +124,8 @@ def test_counters_of_a_random_model(small, tmp_path):
     """The same formulas hold for sizes that divide by nothing, on another chip."""
     ids = ragged(np.random.default_rng(2), small.config["vocab_size"], [64, 1, 17])
     np.save(tmp_path / "ids.npy", ids)
-    done = run(BIN / "mxrun", small.image, "--ids", tmp_path / "ids.npy",
-               "--out", tmp_path / "out.npy", "--device", "sim:tiny", "--counters")
-    shown = {}
-    for line in (done.stdout + done.stderr).splitlines():
-        words = line.split()
-        if len(words) >= 2 and words[1].isdigit():
-            shown[words[0]] = int(words[1])
+    run(BIN / "mxrun", small.image, "--ids", tmp_path / "ids.npy", "--out", tmp_path / "out.npy",
+        "--device", "sim:tiny", "--json", tmp_path / "run.json")
+    shown = json.loads((tmp_path / "run.json").read_text())["counters"]
     expected = expect(read_chip(CHIPS / "tiny.ini"), small.config, ids.tolist())
     assert {name: shown.get(name) for name in expected} == expected
