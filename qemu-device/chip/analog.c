@@ -156,7 +156,7 @@ static void multiply_easy(struct work *work, struct piece *piece)
 				    (k + 3) / 4, piece->sums);
 		for (t = 0; t < rows; t++)
 			for (c = 0; c < COLS; c++)
-				piece->acc[row + t][c] += piece->sums[c][t] - shift[c];
+				piece->acc[c][row + t] += piece->sums[c][t] - shift[c];
 	}
 }
 
@@ -185,7 +185,7 @@ static void correct(const struct work *work, struct piece *piece)
 
 		off += offset * work->sum_x[piece->row + t];
 		for (c = 0; c < COLS; c++)
-			piece->acc[t][c] += piece->fast[c][t] - off - sum_w[c];
+			piece->out[t][c] = piece->acc[c][t] + piece->fast[c][t] - off - sum_w[c];
 	}
 }
 
@@ -200,7 +200,7 @@ static void compute(struct work *work, struct piece *piece)
 			memcpy(piece->column + c * piece->stride + 4 * i,
 			       panel + (i * COLS + c) * 4, 4);
 	memset(piece->fast, 0, COLS * sizeof(*piece->fast));
-	memset(piece->acc, 0, PIECE * sizeof(*piece->acc));
+	memset(piece->acc, 0, COLS * sizeof(*piece->acc));
 	prove(work, piece);
 	if (piece->some_easy) {
 		/* Levels of offset weights are w + 128, which no signed byte holds. */
@@ -212,7 +212,7 @@ static void compute(struct work *work, struct piece *piece)
 		mx_analog_convert(work, piece, group);
 	correct(work, piece);
 	p->put(p->arg, piece->row, piece->rows, piece->panel * COLS,
-	       (const int64_t (*)[COLS])piece->acc);
+	       (const int64_t (*)[COLS])piece->out);
 }
 
 static void run_piece(void *arg, uint64_t i)
@@ -227,8 +227,8 @@ static void run_piece(void *arg, uint64_t i)
 	size_t bytes[] = {
 		COLS * piece.stride, active + LEVEL_SLACK, k * COLS,
 		mx_analog_pad(work->groups * sizeof(*piece.hard), 64),
-		active * COLS * 3, active * TILE * 2,
-		COLS * sizeof(*piece.fast), PIECE * sizeof(*piece.acc),
+		active * COLS * 3, COLS * sizeof(*piece.fast), COLS * sizeof(*piece.acc),
+		PIECE * sizeof(*piece.out),
 	};
 	uint8_t *part_at[ARRAY_SIZE(bytes)], *memory;
 	size_t all = 0, j;
@@ -248,9 +248,9 @@ static void run_piece(void *arg, uint64_t i)
 	piece.easy = (int8_t *)part_at[2];
 	piece.hard = (void *)part_at[3];
 	piece.cells = (int16_t *)part_at[4];
-	piece.digit = (int16_t *)part_at[5];
-	piece.fast = (void *)part_at[6];
-	piece.acc = (void *)part_at[7];
+	piece.fast = (void *)part_at[5];
+	piece.acc = (void *)part_at[6];
+	piece.out = (void *)part_at[7];
 	compute(work, &piece);
 	free(memory);
 	atomic_fetch_add_explicit(&work->saturated, piece.saturated, memory_order_relaxed);
@@ -278,8 +278,16 @@ static void prepare_block(void *arg, uint64_t block)
 			work->tile[row / TILE * tile_bytes + (r / 4 * TILE + row % TILE) * 4 + r % 4] =
 				x[r] ^ mx_analog_flip(work->a);
 	}
-	for (group = 0; work->tables && group < work->groups; group++)
-		mx_analog_index(work, block, group);
+	if (work->digits)
+		memset(mx_analog_digits_at(work, block * BLOCK / TILE, 0, 0), 0,
+		       BLOCK / TILE * work->groups * work->a->steps *
+		       mx_analog_digits_bytes(work->a));
+	for (group = 0; group < work->groups; group++) {
+		if (work->tables)
+			mx_analog_index(work, block, group);
+		else
+			mx_analog_digits(work, block, group);
+	}
 }
 
 static const struct mx_analog_kernel *kernel_of(enum mx_isa isa)
@@ -314,9 +322,12 @@ int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product 
 	work.sum_x = malloc((product->rows + 1) * sizeof(*work.sum_x));
 	if (work.tables)
 		work.index = aligned_alloc(64, blocks * work.groups * work.index_bytes);
+	else
+		work.digits = aligned_alloc(64, blocks * (BLOCK / TILE) * work.groups *
+					    analog->steps * mx_analog_digits_bytes(analog));
 	if (work.proves)
 		work.tile = aligned_alloc(64, blocks * BLOCK * mx_analog_pad(product->k, 4));
-	if (!work.sum_x || (work.tables && !work.index) || (work.proves && !work.tile)) {
+	if (!work.sum_x || !(work.index || work.digits) || (work.proves && !work.tile)) {
 		atomic_store(&work.no_memory, true);
 	} else {
 		mx_pool_for(pool, blocks, prepare_block, &work);
@@ -325,6 +336,7 @@ int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product 
 	free(work.tile);
 	free(work.sum_x);
 	free(work.index);
+	free(work.digits);
 	product->saturated = atomic_load(&work.saturated);
 	return atomic_load(&work.no_memory) ? -ENOMEM : 0;
 }

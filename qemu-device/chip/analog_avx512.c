@@ -9,9 +9,9 @@
  * bytes until they could overflow, then 16-bit, until they are converted.
  */
 #include <immintrin.h>
-#include <string.h>
 
-#include "analog_kernel.h"
+#define OWN_TILES
+#include "analog_impl.h"
 
 /* Tables of a group at most: 4096 rows, rounded up to the four tables that are made at once. */
 #define MAX_TABLES 688
@@ -139,7 +139,7 @@ VBMI static inline __always_inline void sums_of(const struct mx_lut_column *colu
 }
 
 /* Codes of sums; adds one to @saturated where one was clamped. */
-static inline __always_inline __m512i convert(const struct mx_lut_column *column, __m512i sum,
+static inline __always_inline __m512i codes_of(const struct mx_lut_column *column, __m512i sum,
 					      const bool rounds, __m512i *saturated)
 {
 	const __m512i one = _mm512_set1_epi16(1);
@@ -189,7 +189,7 @@ VBMI static inline __always_inline uint64_t convert_column(const struct mx_lut_c
 
 			sums_of(column, table, index, index + step_bytes, per_byte, sum);
 			for (i = 0; i < 4; i++)
-				sum[i] = convert(column, sum[i], rounds, &saturated);
+				sum[i] = codes_of(column, sum[i], rounds, &saturated);
 			acc[0] = _mm512_dpwssd_epi32(acc[0], weights,
 						     _mm512_unpacklo_epi16(sum[0], sum[2]));
 			acc[1] = _mm512_dpwssd_epi32(acc[1], weights,
@@ -214,5 +214,5 @@ VBMI static uint64_t lut(const struct mx_lut_column *column)
 	return column->divisor ? convert_column(column, true) : convert_column(column, false);
 }
 
-const struct mx_analog_kernel mx_analog_avx512 = { tile8, tile16, NULL };
-const struct mx_analog_kernel mx_analog_avx512_vbmi = { tile8, tile16, lut };
+const struct mx_analog_kernel mx_analog_avx512 = { tile8, tile16, convert, NULL };
+const struct mx_analog_kernel mx_analog_avx512_vbmi = { tile8, tile16, convert, lut };

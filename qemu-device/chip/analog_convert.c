@@ -26,19 +26,6 @@ void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t ro
 
 /* --------------------------------------------------------- by sums of tiles */
 
-/* floor(sum / divisor + 1/2), and ties to the even code if that is the rule */
-static int32_t round_to_code(const struct mx_analog *a, int32_t sum, int32_t divisor)
-{
-	int64_t twice = 2 * (int64_t)sum + divisor, whole = 2 * (int64_t)divisor;
-	int64_t code = twice / whole;
-
-	if (twice % whole < 0)
-		code--;
-	if (a->keys.adc_tie == MX_HALF_EVEN && twice == code * whole && code % 2)
-		code--;
-	return code;
-}
-
 /* Where the conversions of a column are recorded; NULL if they are not. */
 static int32_t *record(const struct work *work, int32_t *array, size_t group, uint32_t slice,
 		       uint32_t step, size_t n)
@@ -59,58 +46,57 @@ struct tile {
 static void convert_tile(struct work *work, struct piece *piece, const struct tile *tile)
 {
 	const struct mx_analog *a = work->a;
-	int32_t divisor = a->unit * a->lsb[tile->slice];
-	int32_t low = a->low[tile->step], high = a->high[tile->step];
-	int64_t weight = ((int64_t)a->step_weight[tile->step] * a->lsb[tile->slice]) *
-			 (1 << (a->cell_bits * tile->slice));
-	size_t c, t;
+	struct mx_converter converter = {
+		.divisor = a->unit * a->lsb[tile->slice],
+		.half_even = a->keys.adc_tie == MX_HALF_EVEN,
+		.low = a->low[tile->step], .high = a->high[tile->step],
+		.weight = ((int64_t)a->step_weight[tile->step] * a->lsb[tile->slice]) *
+			  (1 << (a->cell_bits * tile->slice)),
+	};
+	int32_t code[TILE];
+	size_t c;
 
 	for (c = 0; c < COLS; c++) {
 		size_t n = piece->panel * COLS + c, row = piece->row + tile->row;
 		int32_t *sums, *codes;
 
-		if (!(tile->columns >> c & 1) || n >= work->p->n)
+		if (!(tile->columns >> c & 1))
 			continue;
+		piece->saturated += work->kernel->convert(&converter, piece->sums[c], code,
+							  piece->acc[c] + tile->row);
 		sums = record(work, work->p->sums, tile->group, tile->slice, tile->step, n);
 		codes = record(work, work->p->codes, tile->group, tile->slice, tile->step, n);
-		for (t = 0; t < tile->rows; t++) {
-			int32_t sum = piece->sums[c][t], code = sum;
-
-			if (divisor > 1)
-				code = round_to_code(a, sum, divisor);
-			if (code > high || code < low) {
-				code = code < low ? low : high;
-				piece->saturated++;
-			}
-			if (sums)
-				sums[row + t] = sum;
-			if (codes)
-				codes[row + t] = code;
-			piece->acc[tile->row + t][c] += weight * code;
-		}
+		if (sums)
+			memcpy(sums + row, piece->sums[c], tile->rows * sizeof(*sums));
+		if (codes)
+			memcpy(codes + row, code, tile->rows * sizeof(*codes));
 	}
 }
 
-/* Digits of a tile in a step: [r / per][TILE][per], as bytes or 16-bit. */
-static void take_digits(const struct work *work, struct piece *piece, const struct tile *tile,
-			size_t first, size_t rows, bool bytes)
+/* Digits of a block's tiles: of each step [r / per][TILE][per], 16-bit or, four to a word, bytes. */
+void mx_analog_digits(struct work *work, size_t block, size_t group)
 {
-	size_t per = bytes ? 4 : 2, r, t;
-	uint8_t *narrow = (uint8_t *)piece->digit;
+	const struct mx_analog *a = work->a;
+	size_t first = group * a->active, rows = work->p->k - first, row, r, at;
+	uint32_t step;
 
-	memset(piece->digit, 0, mx_analog_pad(rows, 4) * TILE * (bytes ? 1 : 2));
-	for (t = 0; t < tile->rows; t++) {
-		const uint8_t *x = work->p->x + (piece->row + tile->row + t) * work->p->x_stride +
-				   first;
+	if (rows > a->active)
+		rows = a->active;
+	for (row = block * BLOCK; row < (block + 1) * BLOCK && row < work->p->rows; row++) {
+		const uint8_t *x = work->p->x + row * work->p->x_stride + first;
 
-		for (r = 0; r < rows; r++) {
-			size_t at = (r / per * TILE + t) * per + r % per;
-			int digit = mx_analog_digit(work->a, x[r], tile->step);
+		for (step = 0; step < a->steps; step++) {
+			uint8_t *bytes = mx_analog_digits_at(work, row / TILE, group, step);
+			int16_t *words = (int16_t *)bytes;
 
-			if (bytes)
-				narrow[at] = digit;
-			else
-				piece->digit[at] = digit;
+			for (r = 0; r < rows; r++) {
+				int digit = mx_analog_digit(a, x[r], step);
+
+				at = (r / 2 * TILE + row % TILE) * 2 + r % 2;
+				words[at] = digit;
+				at = (r / 4 * TILE + row % TILE) * 4 + r % 4;
+				bytes[mx_analog_pad(a->active, 4) * TILE * 2 + at] = digit;
+			}
 		}
 	}
 }
@@ -139,7 +125,7 @@ static void convert_with_tiles(struct work *work, struct piece *piece, size_t gr
 	const struct mx_analog *a = work->a;
 	size_t first = group * a->active, rows = work->p->k - first;
 	struct tile tile = { group, slice, 0, piece->hard[group][slice], 0, 0 };
-	bool bytes, narrow;
+	bool narrow;
 
 	if (rows > a->active)
 		rows = a->active;
@@ -148,16 +134,17 @@ static void convert_with_tiles(struct work *work, struct piece *piece, size_t gr
 	for (tile.row = 0; tile.row < piece->rows; tile.row += TILE) {
 		tile.rows = piece->rows - tile.row < TILE ? piece->rows - tile.row : TILE;
 		for (tile.step = 0; tile.step < a->steps; tile.step++) {
-			bytes = narrow && !a->step_signed[tile.step];
-			take_digits(work, piece, &tile, first, rows, bytes);
-			if (bytes)
+			const uint8_t *digits = mx_analog_digits_at(work,
+				(piece->row + tile.row) / TILE, group, tile.step);
+
+			if (narrow && !a->step_signed[tile.step])
 				work->kernel->tile8((int8_t *)(piece->cells +
 							       mx_analog_pad(rows, 4) * COLS),
-						    (uint8_t *)piece->digit, (rows + 3) / 4,
-						    piece->sums);
+						    digits + mx_analog_pad(a->active, 4) * TILE * 2,
+						    (rows + 3) / 4, piece->sums);
 			else
-				work->kernel->tile16(piece->cells, piece->digit, (rows + 1) / 2,
-						     piece->sums);
+				work->kernel->tile16(piece->cells, (const int16_t *)digits,
+						     (rows + 1) / 2, piece->sums);
 			convert_tile(work, piece, &tile);
 		}
 	}

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Tiles in plain C, compiled once per instruction set: include after defining KERNEL. */
+/*
+ * Tiles and conversions in plain C, compiled once per instruction set: include after
+ * defining KERNEL, and OWN_TILES if tile8() and tile16() are there already.
+ */
 #include <string.h>
 
 #include "analog_kernel.h"
+
+#ifndef OWN_TILES
 
 static void tile8(const int8_t *level, const uint8_t *digit, size_t quads,
 		  int32_t sums[COLS][TILE])
@@ -44,4 +49,55 @@ static void tile16(const int16_t *level, const int16_t *digit, size_t pairs,
 					      level[2 * c + 1] * digit[2 * t + 1];
 }
 
-const struct mx_analog_kernel KERNEL = { tile8, tile16, NULL };
+#endif
+
+/* floor(sum / divisor + 1/2), and ties to the even code if that is the rule */
+static int32_t round_to_code(const struct mx_converter *converter, int32_t sum)
+{
+	int64_t twice = 2 * (int64_t)sum + converter->divisor, whole = 2 * (int64_t)converter->divisor;
+	int64_t code = twice / whole;
+
+	if (twice % whole < 0)
+		code--;
+	if (converter->half_even && twice == code * whole && code % 2)
+		code--;
+	return code;
+}
+
+static uint32_t convert(const struct mx_converter *converter, const int32_t sum[TILE],
+			int32_t code[TILE], int64_t acc[TILE])
+{
+	int32_t low = converter->low, high = converter->high, divisor = converter->divisor;
+	int32_t even = converter->half_even, rounded[TILE], shift = 0, t;
+	int64_t weight = converter->weight;
+	uint32_t clamped = 0;
+
+	if (divisor & (divisor - 1)) {
+		for (t = 0; t < TILE; t++)
+			rounded[t] = round_to_code(converter, sum[t]);
+	} else if (divisor > 1) {
+		while (divisor >> (shift + 1))
+			shift++;
+		/* Shifts of negative numbers round down with every compiler that builds this. */
+		for (t = 0; t < TILE; t++) {
+			int32_t up = sum[t] + divisor / 2, down = up >> shift;
+
+			rounded[t] = down - (!(up & (divisor - 1)) & down & even);
+		}
+	} else {
+		memcpy(rounded, sum, sizeof(rounded));
+	}
+	for (t = 0; t < TILE; t++) {
+		int32_t in = rounded[t] > high ? high : rounded[t];
+
+		in = in < low ? low : in;
+		clamped += in != rounded[t];
+		code[t] = in;
+		acc[t] += weight * in;
+	}
+	return clamped;
+}
+
+#ifndef OWN_TILES
+const struct mx_analog_kernel KERNEL = { tile8, tile16, convert, NULL };
+#endif

@@ -63,10 +63,24 @@ static inline uint32_t mx_lut_lane(uint32_t token)
 }
 
 /**
+ * struct mx_converter - what becomes of a sum: code = round(sum / divisor), clamped
+ * @half_even:	ties go to the even code, else up
+ * @weight:	of a code in the result
+ */
+struct mx_converter {
+	int32_t divisor;
+	bool half_even;
+	int32_t low, high;
+	int64_t weight;
+};
+
+/**
  * struct mx_analog_kernel - functions of one instruction set
  * @tile8:	sums[c][t] = sum over 4 * @quads rows of level[..] * digit[..], with
  *		level [quad][COLS][4], digit [quad][TILE][4] not negative
  * @tile16:	the same with 2 * @pairs rows in [pair][..][2]
+ * @convert:	codes of a column of a tile, added to its results; returns how many
+ *		were clamped. Rows of the tile that are not there have sum and code 0.
  * @lut:	one-bit steps, no effects: returns how many conversions saturated;
  *		NULL: this set has none
  */
@@ -75,6 +89,8 @@ struct mx_analog_kernel {
 		      int32_t sums[COLS][TILE]);
 	void (*tile16)(const int16_t *level, const int16_t *digit, size_t pairs,
 		       int32_t sums[COLS][TILE]);
+	uint32_t (*convert)(const struct mx_converter *converter, const int32_t sum[TILE],
+			    int32_t code[TILE], int64_t acc[TILE]);
 	uint64_t (*lut)(const struct mx_lut_column *column);
 };
 

@@ -18,6 +18,7 @@
  * @tables:	tables of a full group; 0: the kernel has none for these parameters
  * @index_bytes: of one block of tokens and one group in @index
  * @index:	[block of tokens][group][step][table][BLOCK], see struct mx_lut_column
+ * @digits:	see mx_analog_digits_at(); NULL with @tables
  * @sum_x:	[rows]: sum of each row's inputs
  * @tile:	[rows / TILE][k / 4][TILE][4]: inputs as bytes, see mx_analog_flip();
  *		NULL unless @proves
@@ -32,6 +33,7 @@ struct work {
 	size_t tables;
 	size_t index_bytes;
 	uint8_t *index;
+	uint8_t *digits;
 	int64_t *sum_x;
 	uint8_t *tile;
 	atomic_uint_fast64_t saturated;
@@ -47,10 +49,9 @@ struct work {
  * @hard:	[group][slice]: columns that are not
  * @some_easy, @some_hard: there are slices that are proved, and that are not
  * @cells:	[active / 2][COLS][2]: levels of a slice, or as bytes [active / 4][COLS][4]
- * @digit:	[active / 2][TILE][2]: digits of a step, or as bytes
- *		[active / 4][TILE][4]
  * @fast:	[COLS][PIECE]: results of tables, of all groups
- * @acc:	[PIECE][COLS]: results
+ * @acc:	[COLS][PIECE]: results
+ * @out:	[PIECE][COLS]: the same, for mx_analog_product.put
  */
 struct piece {
 	size_t panel, row, rows;
@@ -61,9 +62,9 @@ struct piece {
 	uint16_t (*hard)[MX_MAX_SLICES];
 	bool some_easy, some_hard;
 	int16_t *cells;
-	int16_t *digit;
 	int32_t (*fast)[PIECE];
-	int64_t (*acc)[COLS];
+	int64_t (*acc)[PIECE];
+	int64_t (*out)[COLS];
 	int32_t sums[COLS][TILE];
 	uint64_t saturated;
 };
@@ -71,6 +72,20 @@ struct piece {
 static inline size_t mx_analog_pad(size_t rows, size_t unit)
 {
 	return (rows + unit - 1) / unit * unit;
+}
+
+/* Bytes of a step's digits of a tile and group: 16-bit ones, then the same as bytes. */
+static inline size_t mx_analog_digits_bytes(const struct mx_analog *analog)
+{
+	return mx_analog_pad(analog->active, 4) * TILE * 3;
+}
+
+static inline uint8_t *mx_analog_digits_at(const struct work *work, size_t tile, size_t group,
+					   uint32_t step)
+{
+	size_t at = (tile * work->groups + group) * work->a->steps + step;
+
+	return work->digits + at * mx_analog_digits_bytes(work->a);
 }
 
 /* Exclusive-or that makes a signed input byte x + 128, and leaves an unsigned one. */
@@ -87,6 +102,8 @@ void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t ro
 void mx_analog_plan_tables(struct work *work);
 /* Fills the index of one block of tokens and one group. */
 void mx_analog_index(struct work *work, size_t block, size_t group);
+/* Fills the digits of one block of tokens and one group, which were zeroed. */
+void mx_analog_digits(struct work *work, size_t block, size_t group);
 /* Converts what piece->hard names of a group, into piece->acc and piece->fast. */
 void mx_analog_convert(struct work *work, struct piece *piece, size_t group);
 
