@@ -65,7 +65,7 @@ static void reads_every_value_of_mx1(void **state)
 	assert_int_equal(c.digit_bits, 1);
 	assert_int_equal(c.fabric_macs, 36864);
 	assert_int_equal(c.fabric_utilisation_percent, 85);
-	assert_int_equal(c.layer_cycles, 3000);
+	assert_int_equal(c.layer_cycles, 1900);
 	assert_int_equal(c.link_setup_cycles, 500);
 	assert_int_equal(c.link_bytes_per_10_cycles, 33);
 	assert_int_equal(c.max_models, 64);
@@ -147,24 +147,24 @@ static void refuses_bad_files(void **state)
 	char comment[250] = "", at[64];
 
 	(void)state;
-	snprintf(at, sizeof(at), "line %u: banks = x3", line_of("banks = 3"));
-	refused("banks = 3", "banks = x3", at);
-	snprintf(at, sizeof(at), "line %u: unknown key bnks", line_of("banks = 3"));
-	refused("banks = 3", "bnks = 3", at);
-	refused("banks = 3", "banks = ", "decimal number");
-	refused("banks = 3", "banks = -3", "decimal number");
-	refused("banks = 3", "banks = 3.5", "decimal number");
-	refused("banks = 3", "banks = 0x3", "decimal number");
-	refused("banks = 3", "banks = 1", "must be 2 to 65536");
-	refused("banks = 3", "banks = 4294967299", "must be");
-	refused("banks = 3", "banks = 99999999999999999999999999", "must be");
-	refused("banks = 3", "banks", "neither");
-	refused("banks = 3", "", "key banks is missing from section [large]");
+	snprintf(at, sizeof(at), "line %u: banks = x5", line_of("banks = 5"));
+	refused("banks = 5", "banks = x5", at);
+	snprintf(at, sizeof(at), "line %u: unknown key bnks", line_of("banks = 5"));
+	refused("banks = 5", "bnks = 3", at);
+	refused("banks = 5", "banks = ", "decimal number");
+	refused("banks = 5", "banks = -3", "decimal number");
+	refused("banks = 5", "banks = 3.5", "decimal number");
+	refused("banks = 5", "banks = 0x3", "decimal number");
+	refused("banks = 5", "banks = 1", "must be 2 to 65536");
+	refused("banks = 5", "banks = 4294967299", "must be");
+	refused("banks = 5", "banks = 99999999999999999999999999", "must be");
+	refused("banks = 5", "banks", "neither");
+	refused("banks = 5", "", "key banks is missing from section [large]");
 	snprintf(at, sizeof(at), "line %u: banks was given in line %u already",
-		 line_of("banks = 3") + 1, line_of("banks = 3"));
-	refused("banks = 3", "banks = 3\nbanks = 3", at);
-	refused("banks = 3", "banks = 3\n  row = 128", "unknown key row");
-	refused("banks = 3", "banks = 3\n  rows = 128", "has no key rows in section [large]");
+		 line_of("banks = 5") + 1, line_of("banks = 5"));
+	refused("banks = 5", "banks = 5\nbanks = 5", at);
+	refused("banks = 5", "banks = 5\n  row = 128", "unknown key row");
+	refused("banks = 5", "banks = 5\n  rows = 128", "has no key rows in section [large]");
 	refused("[small]", "[tall]", "unknown key rows in section [tall]");
 	refused("[small]", "[small", "neither");
 	refused("[chip]", "stray = 1\n[chip]", "unknown key stray in section []");
@@ -185,11 +185,11 @@ static void refuses_bad_files(void **state)
 	refused("mac = 0.23", "mac = 0.2300000000000000", "15 digits");
 	refused("mac = 0.23", "mac = 1000001", "must be 0 to 1000000");
 	refused("feature_nm = 32", "feature_nm = 0.5", "must be 1 to 1000");
-	refused("spare_chunks = 0", "spare_chunks = 16", "leaves none");
+	refused("spare_chunks = 0", "spare_chunks = 32", "leaves none");
 	refused("cell_bits = 4", "cell_bits = 3", "cell_bits");
 	refused("dac_bits = 1", "dac_bits = 5", "must divide 8");
 	refused("digit_bits = 1", "digit_bits = 3", "must divide 8");
-	refused("intermediate_banks = 1", "intermediate_banks = 3", "leaves none");
+	refused("intermediate_banks = 1", "intermediate_banks = 5", "leaves none");
 	refused("bank_cols = 1024", "bank_cols = 1023", "multiple of 65536");
 	refused("models = 4", "models = 4097", "must be 1 to 4096");
 	refused("io_bytes = 4194304", "io_bytes = 1", "must be");
@@ -203,13 +203,13 @@ static void refuses_banks_beyond_any_simulator(void **state)
 {
 	struct mx_chip_config c;
 	char text[16384];
-	const char *at = strstr(good, "banks = 3");
+	const char *at = strstr(good, "banks = 5");
 	int bytes;
 
 	(void)state;
 	assert_non_null(at);
 	bytes = snprintf(text, sizeof(text), "%.*sbanks = 65536%s", (int)(at - good), good,
-			 at + strlen("banks = 3"));
+			 at + strlen("banks = 5"));
 	assert_int_equal(mx_chip_config_parse(&c, "many", text, bytes, err, sizeof(err)), 0);
 	memcpy(strstr(text, "bank_rows = 1024"), "bank_rows=999999", 16);
 	memcpy(strstr(text, "bank_cols = 1024"), "bank_cols=999999", 16);
