@@ -310,6 +310,27 @@ static void expect_sequence(uint64_t *want, uint64_t length, uint64_t products)
 		ceil_div(w, chip_value("small_cols")) * (8 / chip_value("dac_bits"));
 }
 
+/* What jobs add besides: times, energies and events that depend on more than the chip tells. */
+static bool costs(int counter)
+{
+	return counter == MXACCEL_CTR_SUB_OPS || counter == MXACCEL_CTR_ADC_CONVERSIONS ||
+	       counter == MXACCEL_CTR_LINK_CYCLES || counter == MXACCEL_CTR_DAC_DRIVES ||
+	       counter == MXACCEL_CTR_BUFFER_BYTES ||
+	       (counter >= MXACCEL_CTR_BUSY_LARGE && counter <= MXACCEL_CTR_ENERGY_STATIC);
+}
+
+static void read_scope(struct __test_metadata *_metadata, struct mx_rig *rig, uint32_t scope,
+		       uint64_t *values)
+{
+	struct mxaccel_counters counters = {
+		.size = sizeof(counters), .scope = scope, .count = MXACCEL_CTR_NR,
+		.model = scope == MXACCEL_SCOPE_MODEL ? rig->model : 0,
+		.values = (uintptr_t)values,
+	};
+
+	ASSERT_EQ(0, mx_ioctl(rig->fd, MXACCEL_IOC_COUNTERS, &counters));
+}
+
 static void compare(struct __test_metadata *_metadata, const uint64_t *before,
 		    const uint64_t *after, const uint64_t *want)
 {
@@ -319,8 +340,7 @@ static void compare(struct __test_metadata *_metadata, const uint64_t *before,
 	int i;
 
 	for (i = 0; i < MXACCEL_CTR_NR; i++) {
-		if (i == MXACCEL_CTR_SUB_OPS || i == MXACCEL_CTR_ADC_CONVERSIONS ||
-		    i == MXACCEL_CTR_LINK_CYCLES)
+		if (costs(i))
 			continue;
 		EXPECT_EQ(want[i], after[i] - before[i]) {
 			TH_LOG("counter %s", counter_files[i]);
@@ -332,6 +352,26 @@ static void compare(struct __test_metadata *_metadata, const uint64_t *before,
 	EXPECT_EQ(sub_ops * per_conversion, after[MXACCEL_CTR_ADC_CONVERSIONS] -
 		  before[MXACCEL_CTR_ADC_CONVERSIONS]);
 	EXPECT_LT(before[MXACCEL_CTR_LINK_CYCLES], after[MXACCEL_CTR_LINK_CYCLES]);
+	EXPECT_LT(before[MXACCEL_CTR_BUSY_LARGE], after[MXACCEL_CTR_BUSY_LARGE]);
+	EXPECT_LT(before[MXACCEL_CTR_ENERGY_STATIC], after[MXACCEL_CTR_ENERGY_STATIC]);
+}
+
+/* What the device counted, it counted for the file and for the model, too. */
+static void compare_scopes(struct __test_metadata *_metadata, const uint64_t *before,
+			   const uint64_t *after, uint64_t scope[2][2][MXACCEL_CTR_NR])
+{
+	int i;
+
+	for (i = 0; i < MXACCEL_CTR_NR; i++) {
+		if (i == MXACCEL_CTR_QUEUE_BYTES)
+			continue;
+		EXPECT_EQ(after[i] - before[i], scope[1][0][i] - scope[0][0][i]) {
+			TH_LOG("counter %s of the file", counter_files[i]);
+		}
+		EXPECT_EQ(after[i] - before[i], scope[1][1][i] - scope[0][1][i]) {
+			TH_LOG("counter %s of the model", counter_files[i]);
+		}
+	}
 }
 
 /* One job by the formulas; @lengths of its sequences, which are padded to @tokens. */
@@ -339,17 +379,23 @@ static void count_job(struct __test_metadata *_metadata, struct mx_rig *rig, uin
 		      uint64_t products, uint32_t tokens, const uint32_t *lengths, uint32_t nr)
 {
 	uint64_t before[MXACCEL_CTR_NR], after[MXACCEL_CTR_NR], want[MXACCEL_CTR_NR] = {};
+	uint64_t scope[2][2][MXACCEL_CTR_NR];
 	struct mxaccel_submit submit = rig_job(rig, entry, nr, tokens);
 	struct mxaccel_completion c;
 	uint32_t i;
 
 	for (i = 0; i < nr; i++)
 		memset(rig->in + i * tokens + lengths[i], 0, (tokens - lengths[i]) * 4);
+	read_scope(_metadata, rig, MXACCEL_SCOPE_CONTEXT, scope[0][0]);
+	read_scope(_metadata, rig, MXACCEL_SCOPE_MODEL, scope[0][1]);
 	read_counters(before);
 	ASSERT_EQ(0, mx_submit(rig->fd, &submit));
 	ASSERT_EQ(1, mx_wait(rig->fd, 25000, &c, 1));
 	ASSERT_EQ(0, c.error);
 	read_counters(after);
+	read_scope(_metadata, rig, MXACCEL_SCOPE_CONTEXT, scope[1][0]);
+	read_scope(_metadata, rig, MXACCEL_SCOPE_MODEL, scope[1][1]);
+	compare_scopes(_metadata, before, after, scope);
 
 	for (i = 0; i < nr; i++) {
 		expect_sequence(want, lengths[i], products);
