@@ -268,7 +268,7 @@ void mxrt_device_put(struct mxrt_device *dev);
 void mxrt_resident_fill(struct mxrt_resident *to, const struct mxaccel_model_info *from);
 
 /* Sentence and errno for a refused load. */
-int mxrt_load_refused(const struct mxrt_device *dev, const struct mxrt_image *image,
+int mxrt_load_refused(struct mxrt_device *dev, const struct mxrt_image *image,
 		      unsigned int status);
 
 #endif /* MXRT_INTERNAL_H */

@@ -8,12 +8,14 @@
 
 #include "internal.h"
 
-int mxrt_load_refused(const struct mxrt_device *dev, const struct mxrt_image *image,
+int mxrt_load_refused(struct mxrt_device *dev, const struct mxrt_image *image,
 		      unsigned int status)
 {
 	int err = mxrt_status_error(status);
 	unsigned long long bytes = image->section[MXACCEL_SEC_PARAMS]->bytes +
 				   image->section[MXACCEL_SEC_MODEL]->bytes;
+	struct mxaccel_identify page = { 0 };
+	unsigned long long capacity = ~0ULL;
 
 	switch (status) {
 	case MXACCEL_ST_BAD_HASH:
@@ -33,6 +35,13 @@ int mxrt_load_refused(const struct mxrt_device *dev, const struct mxrt_image *im
 				 "%s has no free model slot for model image %s: delete a resident model",
 				 dev->name, image->name);
 	case MXACCEL_ST_TOO_LARGE:
+		if (!dev->backend->identify(dev, &page))
+			capacity = page.value[MXACCEL_CHIP_CAPACITY_BYTES];
+		if (bytes > capacity)
+			return mxrt_fail(err,
+					 "model image %s (%llu bytes, mapped for chip %s) does not fit %s, which stores %llu bytes of models: it is %llu too large",
+					 image->name, bytes, image->header->chip, dev->name, capacity,
+					 bytes - capacity);
 		return mxrt_fail(err,
 				 "model image %s (%llu bytes, mapped for chip %s) does not fit %s: its storage for models or for intermediates is too small",
 				 image->name, bytes, image->header->chip, dev->name);

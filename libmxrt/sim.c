@@ -2,6 +2,7 @@
 /*
  * "sim:" backend: a chip model in this process, with memory for its cells.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +38,18 @@ static int sim_identify(struct mxrt_device *dev, struct mxaccel_identify *page)
 
 static int sim_health(struct mxrt_device *dev, struct mxaccel_health *page)
 {
+	static const size_t place[] = {
+#define MXACCEL_X(name, file, text) offsetof(struct mx_health, file),
+		MXACCEL_HEALTH_VALUES(MXACCEL_X)
+#undef MXACCEL_X
+	};
 	struct mx_health health;
+	size_t i;
 
 	mx_chip_health(to_sim(dev)->chip, &health);
 	page->nr_values = MXACCEL_HEALTH_NR;
-#define MXACCEL_X(name, file, text) page->value[MXACCEL_HEALTH_##name] = health.file;
-	MXACCEL_HEALTH_VALUES(MXACCEL_X)
-#undef MXACCEL_X
+	for (i = 0; i < MXACCEL_HEALTH_NR; i++)
+		memcpy(&page->value[i], (const uint8_t *)&health + place[i], sizeof(uint64_t));
 	return 0;
 }
 

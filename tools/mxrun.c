@@ -303,7 +303,7 @@ static void wrote(const char *path, int err)
 }
 
 /* The schedule of everything as one job */
-static void trace(struct session *session, const struct batch *batch)
+static void write_schedule(struct session *session, const struct batch *batch)
 {
 	const struct options *options = session->options;
 	struct mxrt_infer_params params = {
@@ -421,7 +421,7 @@ int main(int argc, char **argv)
 			batch_from_texts(&session, &batch, &lengths);
 		open_device(&session);
 		if (options.trace)
-			trace(&session, &batch);
+			write_schedule(&session, &batch);
 		if (options.nr_texts || options.out || options.json || options.counters)
 			run_all(&session, &batch, lengths);
 	}
