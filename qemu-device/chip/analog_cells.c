@@ -1,21 +1,85 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Cells: levels as programmed. */
+/* Cells: the levels that they have, once programmed. */
 #include <string.h>
 
 #include "analog_kernel.h"
+#include "analog_noise.h"
+#include "philox.h"
+
+/* What differs from cell to cell. */
+struct draws {
+	uint32_t stuck;
+	int32_t error, error_prop;	/* normal, see mx_normal() */
+};
+
+/* Conductance of a cell that shall have a level, in parts of a count. */
+static int32_t conductance(const struct mx_analog *a, int32_t level, const struct draws *draws)
+{
+	const struct mx_analog_keys *keys = &a->keys;
+	/* Rates in 1/2^32; both are exact, because a double has 53 bits. */
+	double at_0 = keys->stuck_at_0 * 4294967296.0, at_1 = keys->stuck_at_1 * 4294967296.0;
+	int32_t highest = a->top * a->unit + a->pedestal, g = level * a->unit + a->pedestal;
+	double error;
+
+	if (draws->stuck < at_0)
+		return a->pedestal;
+	if (draws->stuck < at_0 + at_1)
+		return highest;
+	error = keys->program_sigma * (a->top * a->unit) * draws->error +
+		keys->program_sigma_prop * g * draws->error_prop;
+	error = error / MX_NORMAL_ONE;
+	/* Where the error is beyond what a cell can be, so is the cell; rounds half up. */
+	if (error > 2 * highest)
+		error = 2 * highest;
+	if (error < -2 * highest)
+		error = -2 * highest;
+	g += (int32_t)(error + 2 * highest + 0.5) - 2 * highest;
+	return g < 0 ? 0 : g > 2 * highest ? 2 * highest : g;
+}
+
+/* @place: of the weight among the chip's cells */
+static int32_t effective_level(const struct mx_analog *a, int w, uint32_t slice, uint64_t place)
+{
+	uint32_t counter[4] = { place, place >> 32, MX_PHILOX_CELL_STUCK, slice };
+	int32_t level = mx_analog_level(a, w, slice);
+	uint32_t stuck[4] = { 0 }, error[4] = { 0 };
+	struct draws first, second;
+
+	if (a->keys.stuck_at_0 > 0 || a->keys.stuck_at_1 > 0)
+		mx_philox(a->seed, counter, stuck);
+	first = (struct draws){ .stuck = stuck[0] };
+	second = (struct draws){ .stuck = stuck[1] };
+	if (a->keys.program_sigma > 0 || a->keys.program_sigma_prop > 0) {
+		counter[2] = MX_PHILOX_CELL_PROGRAM;
+		mx_philox(a->seed, counter, error);
+		first.error = mx_normal(error[0]);
+		first.error_prop = mx_normal(error[1]);
+		second.error = mx_normal(error[2]);
+		second.error_prop = mx_normal(error[3]);
+	}
+	if (a->keys.mapping == MX_OFFSET)
+		return conductance(a, level, &first);
+	return conductance(a, level > 0 ? level : 0, &first) -
+	       conductance(a, level < 0 ? -level : 0, &second);
+}
 
 void mx_analog_cells(const struct mx_analog *analog, const struct mx_analog_product *product,
 		     size_t panel, size_t first, size_t rows, uint32_t slice, int16_t *level)
 {
-	size_t r, c, k;
+	size_t r, c, at;
+	int16_t *to;
+	int w;
 
 	memset(level, 0, (rows + 3) / 4 * 4 * COLS * sizeof(*level));
 	for (r = 0; r < rows; r++) {
 		for (c = 0; c < COLS; c++) {
-			k = first + r;
-			level[(r / 2 * COLS + c) * 2 + r % 2] = mx_analog_level(analog,
-				product->panels[MXACCEL_PANEL_OFFSET(panel * COLS + c, k,
-								     product->k)], slice);
+			at = MXACCEL_PANEL_OFFSET(panel * COLS + c, first + r, product->k);
+			w = product->panels[at];
+			to = &level[(r / 2 * COLS + c) * 2 + r % 2];
+			if (analog->effects)
+				*to = effective_level(analog, w, slice, product->place + at);
+			else
+				*to = mx_analog_level(analog, w, slice);
 		}
 	}
 }

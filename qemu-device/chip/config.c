@@ -316,6 +316,7 @@ static void check_analog(struct parser *p)
 {
 	const struct mx_chip_config *c = p->config;
 	const struct mx_analog_keys *a = &c->analog;
+	uint64_t active;
 
 	if (a->rows_active > c->large_rows || (a->rows_active && c->large_rows % a->rows_active))
 		fail(p, line_of(p, "analog", "rows_active"),
@@ -325,15 +326,21 @@ static void check_analog(struct parser *p)
 		fail(p, line_of(p, "large", "adc_bits"),
 		     "adc_bits = %" PRIu32 ": a differential sum has a sign, which takes 2 bits at least",
 		     c->large_adc_bits);
-	if (a->on_off_ratio != 0 && a->on_off_ratio < 1.01)
+	if (a->on_off_ratio != 0 && a->on_off_ratio < 2)
 		fail(p, line_of(p, "analog", "on_off_ratio"),
-		     "on_off_ratio = %g: must be 1.01 at least, or 0 for infinite",
+		     "on_off_ratio = %g: must be 2 at least, or 0 for infinite",
 		     a->on_off_ratio);
 	if (a->stuck_at_0 + a->stuck_at_1 > 1)
 		fail(p, line_of(p, "analog", "stuck_at_1"),
 		     "stuck_at_0 = %g and stuck_at_1 = %g are more than all cells together",
 		     a->stuck_at_0, a->stuck_at_1);
 	check_adc_steps(p);
+	/* Cells reach four times the highest level, in 1/32 of a count: see analog_cells.c. */
+	active = a->rows_active ? a->rows_active : c->large_rows;
+	if (active << (c->cell_bits + c->dac_bits) > 1 << 23)
+		fail(p, line_of(p, "large", "rows"),
+		     "sums of %" PRIu64 " rows with cells of %" PRIu32 " bits and inputs of %" PRIu32
+		     " bits at once are too large to simulate", active, c->cell_bits, c->dac_bits);
 }
 
 /* What no single key shows. */

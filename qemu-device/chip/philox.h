@@ -13,6 +13,8 @@
 enum mx_philox_use {
 	MX_PHILOX_STUCK,	/* faults.c: chunk, draw */
 	MX_PHILOX_RETRY,	/* faults.c: chunk, wear */
+	MX_PHILOX_CELL_STUCK,	/* analog_cells.c: place of the weight, slice */
+	MX_PHILOX_CELL_PROGRAM,	/* the same */
 };
 
 static inline void mx_philox(uint64_t key, const uint32_t counter[4], uint32_t out[4])

@@ -2,6 +2,7 @@
 """mxmvm against a plain numpy form of the published formulas: equal sums, codes and results."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -180,3 +181,122 @@ def test_bad_operands_are_refused(tmp_path):
     refused("cannot open chip file", chip="/nowhere/chip.ini")
     done = run(BIN / "mxmvm", "--chip", "mx1-inplace", check=False)
     assert done.returncode == 2 and "--w is missing" in done.stderr
+
+
+def effective_levels(folder, w, *options, chip="mx1-inplace"):
+    """Levels [slice, N, K] in counts: the sums of inputs that drive one row each."""
+    count = w.shape[1]
+    x = np.eye(count, dtype=np.uint8)
+    _, s, _, report = mxmvm(folder, w, x, *settings(input="unsigned"), *options, chip=chip)
+    arrays, slices, _, n, _ = s.shape
+    assert report["sums_per_count"] == 32
+    return s[:, :, 0].sum(axis=0).reshape(slices, n, count) / 32
+
+
+def ks_distance(values):
+    """Largest distance between the distribution of values and the standard normal one."""
+    values = np.sort(values)
+    normal = np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in values])
+    steps = np.arange(len(values) + 1) / len(values)
+    return max(np.abs(normal - steps[1:]).max(), np.abs(normal - steps[:-1]).max())
+
+
+def test_programming_error_is_normal_and_as_large_as_said(tmp_path):
+    """State-independent: sigma of the highest level, in every cell of a pair."""
+    w = np.full((300, 256), 0b01010101, np.int8)    # level 1 in each slice
+    sigma = 0.05
+    errors = effective_levels(tmp_path, w, *settings(program_sigma=sigma)) - 1
+    # A cell at level 0 has no conductance to lose: only the cell at level 1 shows both sides.
+    above = effective_levels(tmp_path, w, *settings(program_sigma=sigma, mapping="offset",
+                                                    on_off_ratio=4))
+    crossbar = Crossbar(mapping="offset", input="unsigned")
+    above = above - crossbar.weight_slices(w) - 1    # the pedestal: 3 / (4 - 1) counts
+    values = above.ravel()
+    deviation = sigma * 3
+    size = len(values)
+    assert abs(values.mean()) < 5 * deviation / math.sqrt(size)
+    # Levels are in 1/32 of a count, which adds 1/12 of its square to the variance.
+    assert abs(values.var() / (deviation ** 2 + 1 / 32 ** 2 / 12) - 1) < 5 * math.sqrt(2 / size)
+    smooth = values + np.random.default_rng(1).uniform(-1 / 64, 1 / 64, size)
+    assert ks_distance(smooth / math.sqrt(deviation ** 2 + 2 / 32 ** 2 / 12)) < 2.2 / math.sqrt(size)
+    # Neither slices nor rows nor columns go together.
+    for other in (above[1], np.roll(above[0], 1, axis=0), np.roll(above[0], 1, axis=1)):
+        assert abs(np.corrcoef(above[0].ravel(), other.ravel())[0, 1]) < 5 / math.sqrt(w.size)
+    # A pair adds the errors of its cells: half of those of the cell at 0, which cannot go below.
+    pair = deviation ** 2 * (1 + 0.5 - 1 / (2 * math.pi))
+    assert abs(errors.var() / pair - 1) < 0.02
+    assert abs(errors.mean() + deviation / math.sqrt(2 * math.pi)) < 0.003
+
+
+def test_proportional_error_grows_with_the_level(tmp_path):
+    levels = np.repeat(np.arange(4), 100)
+    w = np.tile((levels * 0b01010101 - 128).astype(np.int8), (200, 1))
+    got = effective_levels(tmp_path, w, *settings(program_sigma_prop=0.1, mapping="offset"))
+    for level in range(4):
+        values = got[:, :, levels == level]
+        want = (0.1 * level) ** 2 + (1 / 32 ** 2 / 12 if level else 0)
+        assert abs(values.mean() - level) < 0.004
+        assert values.var() == 0 if not level else abs(values.var() / want - 1) < 0.03
+
+
+def test_as_many_cells_are_stuck_as_said(tmp_path):
+    rate_0, rate_1 = 0.01, 0.03
+    w = np.full((400, 256), 0b01010101 - 128, np.int8)
+    got = effective_levels(tmp_path, w, *settings(mapping="offset", stuck_at_0=rate_0,
+                                                  stuck_at_1=rate_1))
+    for level, rate in ((0, rate_0), (3, rate_1), (1, 1 - rate_0 - rate_1)):
+        share = (got == level).mean()
+        assert abs(share - rate) < 5 * math.sqrt(rate * (1 - rate) / got.size), (level, share)
+    assert set(np.unique(got)) == {0, 1, 3}
+
+
+def test_on_off_ratio_is_a_pedestal_that_pairs_and_digits_take_off(tmp_path):
+    w, x = operands(np.random.default_rng(3), Crossbar(input="unsigned"), "uniform", 30, 200, 20)
+    exact = x.astype(int) @ w.astype(int).T
+    for mapping in MAPPINGS:
+        # 1/32 of a count divides 3 / (17 - 1) evenly: nothing is lost but by the converter.
+        y, s, _, _ = mxmvm(tmp_path, w, x, *settings(mapping=mapping, on_off_ratio=17,
+                                                     adc_bits=16, input="unsigned"))
+        plain = Crossbar(mapping=mapping, input="unsigned")
+        _, want, _, _ = plain.multiply(w, x)
+        digits, _ = plain.input_digits(x)
+        active = np.stack([digits[:, :, :128].sum(axis=2), digits[:, :, 128:].sum(axis=2)])
+        pedestal = 6 * active[:, None, :, None, :] if mapping == "offset" else 0
+        np.testing.assert_array_equal(s, 32 * want + pedestal)
+        # Each of 2 x 8 x 4 conversions rounds by half a code at most, weighted 255 x 85.
+        assert np.abs(y - exact).max() <= (0 if mapping == "differential" else 2 * 255 * 85 / 2)
+
+
+def test_cells_are_those_of_the_chip_not_of_the_run(tmp_path):
+    w, x = operands(np.random.default_rng(4), Crossbar(), "normal", 40, 300, 50)
+    effects = settings(program_sigma=0.05, stuck_at_1=0.01, on_off_ratio=20)
+    y, s, c, report = mxmvm(tmp_path, w, x, *effects)
+    assert (y != x.astype(int) @ w.astype(int).T).mean() > 0.9
+    for options in (["--threads", "1", "--isa", "portable"], ["--isa", "avx2"]):
+        again = mxmvm(tmp_path, w, x, *effects, *options)
+        assert all(np.array_equal(a, b) for a, b in zip(again[:3], (y, s, c)))
+    # The result is what the sums say.
+    low, high = Crossbar().code_range(0)
+    code = np.clip(np.rint(s / 32), low, high).astype(int)
+    np.testing.assert_array_equal(c, code)
+    factor = np.array([2 ** k for k in range(7)] + [-128])
+    want = np.einsum("aiknt,i,k->tn", code, 4 ** np.arange(4), factor)
+    np.testing.assert_array_equal(y, want)
+    # Other inputs meet the same cells; another chip has others.
+    part, _ = mxmvm(tmp_path, w, x[7:11], *effects, record=False)
+    np.testing.assert_array_equal(part, y[7:11])
+    other, _ = mxmvm(tmp_path, w, x, *effects, "--seed", "1", record=False)
+    assert (other != y).mean() > 0.9
+
+
+@pytest.mark.parametrize("keys, part", [
+    ({"on_off_ratio": 1.5}, "must be 2 at least"),
+    ({"on_off_ratio": -3}, "expected a decimal number"),
+    ({"stuck_at_0": 0.6, "stuck_at_1": 0.6}, "more than all cells together"),
+    ({"stuck_at_0": 2}, "must be 0 to 1"),
+    ({"program_sigma": 1.5}, "must be 0 to 1"),
+    ({"program_sigma": "nan"}, "expected a decimal number"),
+    ({"rows": 4096, "cell_bits": 4, "dac_bits": 8}, "too large to simulate"),
+], ids=lambda value: str(value)[:30])
+def test_impossible_effects_are_refused_with_the_line(tmp_path, keys, part):
+    test_contradictory_settings_are_refused_with_the_line(tmp_path, keys, part)

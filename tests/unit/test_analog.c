@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "analog.h"
+#include "analog_noise.h"
 #include "internal.h"
 #include "kernels.h"
 #include "pool.h"
@@ -407,6 +408,37 @@ static void a_lossless_converter_gives_the_exact_product(void **state)
 	}
 }
 
+/* Quantiles from tables, at (bits + 1/2) / 2^32, and symmetry and order all along. */
+static void normal_numbers_are_quantiles(void **state)
+{
+	static const struct {
+		uint32_t bits;
+		double want;
+	} known[] = {
+		{ 0x80000000, 0 }, { 0xc0000000, 0.67448975 }, { 0xd7d4a5c2, 1.00723259 },
+		{ 0xf999999a, 1.95996398 }, { 0xfeb851ec, 2.57582930 }, { 0xffbe76c9, 3.09023231 },
+		{ 0xfffff528, 4.84091248 }, { 0, -6.33795775 }, { 0x028f5c29, -2.32634787 },
+	};
+	int32_t last = mx_normal(0), now;
+	uint64_t bits;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		double got = mx_normal(known[i].bits) / (double)MX_NORMAL_ONE;
+
+		if (got < known[i].want - 2e-5 || got > known[i].want + 2e-5)
+			fail_msg("normal number of %08x is %.6f, not %.6f", known[i].bits, got,
+				 known[i].want);
+	}
+	for (bits = 0; bits <= UINT32_MAX; bits += 9973) {
+		now = mx_normal(bits);
+		assert_true(now >= last);
+		assert_in_range(now + mx_normal(~(uint32_t)bits) + 2, 0, 4);
+		last = now;
+	}
+}
+
 static int start(void **state)
 {
 	(void)state;
@@ -424,6 +456,7 @@ static int stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(normal_numbers_are_quantiles),
 		cmocka_unit_test(every_configuration),
 		cmocka_unit_test(adversarial_operands),
 		cmocka_unit_test(every_number_of_tokens),
