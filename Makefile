@@ -28,7 +28,7 @@ UNIT_TESTS :=
 SELFTESTS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup qemu kernels modules host model bert-large parts demo check lint clean
+.PHONY: help setup qemu kernels modules host model bert-large parts demo check bench-analog lint clean
 .DELETE_ON_ERROR:
 
 include $(sort $(wildcard */build.mk */*/build.mk))
@@ -44,6 +44,7 @@ help:
 	@echo 'make host       libraries, tools, samples and test programs'
 	@echo 'make model      fetch the model of the demo'
 	@echo 'make bert-large a checkpoint of exactly its shape, mapped: build/bert-large.mxw'
+	@echo 'make bench-analog  speed of analog products beside numpy'
 	@echo 'make lint       checkpatch and sparse'
 	@echo 'make clean      remove build/ (the cache stays: see scripts/lib.sh)'
 	@echo './mxvm --help   how to run a command in the VM'
@@ -90,6 +91,10 @@ demo: parts
 # Not a stage: the count is the last line.
 check: parts
 	@tests/run
+
+bench-analog:
+	@$(or $(MXACCEL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mxaccel)/venv/bin/python3 \
+		scripts/bench-analog
 
 lint:
 	@scripts/lint $(KERNELS)
