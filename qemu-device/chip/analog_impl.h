@@ -82,7 +82,7 @@ static uint32_t convert(const struct mx_converter *converter, const int32_t sum[
 		for (t = 0; t < TILE; t++) {
 			int32_t up = sum[t] + divisor / 2, down = up >> shift;
 
-			rounded[t] = down - (!(up & (divisor - 1)) & down & even);
+			rounded[t] = down - ((up & (divisor - 1)) == 0 && down & even);
 		}
 	} else {
 		memcpy(rounded, sum, sizeof(rounded));
