@@ -45,8 +45,13 @@ uint64_t mx_sub_steps(const struct mx_chip_config *config)
 
 uint64_t mx_col_conversions(const struct mx_chip_config *config)
 {
-	/* A conversion tells counts up to 2^adc_bits - 1 apart. */
-	return mx_up(config->small_rows, (1ull << config->adc_bits) - 1);
+	/* A conversion tells counts up to 2^adc_bits - 1 apart; so much comes from one row. */
+	uint64_t most = (1ull << config->adc_bits) - 1;
+	uint64_t row = ((1ull << config->dac_bits) - 1) * ((1ull << config->digit_bits) - 1);
+
+	/* As many rows at once as fit; if not even one does, parts of a row. */
+	return row <= most ? mx_up(config->small_rows, most / row) :
+			     config->small_rows * mx_up(row, most);
 }
 
 /* ----------------------------------------------------------- layout */
@@ -141,10 +146,11 @@ bool mx_layout_make(struct mx_layout *layout, const struct mx_chip_config *confi
 	if (!layout->bound || !layout->written)
 		return false;
 	cut(layout);
+	layout->load = malloc(layout->nr_sets * sizeof(*layout->load));
 	layout->nr_resources = layout->nr_sets + MX_RES_UNITS + config->norm_units +
 			       config->requant_units;
 	layout->resource = malloc(layout->nr_resources * sizeof(*layout->resource));
-	if (!layout->resource)
+	if (!layout->load || !layout->resource)
 		return false;
 	name_resources(layout);
 	return true;
@@ -153,6 +159,7 @@ bool mx_layout_make(struct mx_layout *layout, const struct mx_chip_config *confi
 void mx_layout_free(struct mx_layout *layout)
 {
 	free(layout->bound);
+	free(layout->load);
 	free(layout->written);
 	free(layout->resource);
 }
@@ -223,16 +230,16 @@ void mx_stage_use_table(struct mx_build *b, struct mx_stage *stage, uint64_t tic
 	mx_stage_use(b, stage, MX_RES_TABLES + b->tables++ % MX_TABLE_PORTS, ticks);
 }
 
-struct mx_sets mx_stage_sets(struct mx_build *b)
+struct mx_sets mx_stage_sets(const struct mx_layout *layout, const struct mxaccel_op *op)
 {
-	struct mx_place_span span = span_of(b->layout, b->op);
-	const uint32_t *bound = b->layout->bound, *first;
+	struct mx_place_span span = span_of(layout, op);
+	const uint32_t *bound = layout->bound, *first;
 	struct mx_sets sets = { .units = span.units, .passes = span.passes };
 	uint32_t covered = 0, at;
 
-	first = bsearch(&span.first, bound, b->layout->nr_sets, sizeof(*bound), compare);
+	first = bsearch(&span.first, bound, layout->nr_sets, sizeof(*bound), compare);
 	sets.first = (uint32_t)(first - bound);
-	for (at = sets.first; covered < span.units; at = (at + 1) % b->layout->nr_sets) {
+	for (at = sets.first; covered < span.units; at = (at + 1) % layout->nr_sets) {
 		covered += bound[at + 1] - bound[at];
 		sets.nr++;
 	}

@@ -65,6 +65,7 @@ struct mx_resource {
  * @nr_sets:	sets of LARGE units that every weight of the entry uses wholly or not
  *		at all; they are the resources 0 .. @nr_sets - 1
  * @bound:	first unit of each set, and of all units the number
+ * @load:	by set: ticks that it is in use for a token; scratch
  * @written:	by region: barrier after which it was written last, plus 1
  * @max_stages:	room that mx_stages_make() needs
  */
@@ -75,6 +76,7 @@ struct mx_layout {
 	const struct mxaccel_op *op;
 	uint32_t nr_sets;
 	uint32_t *bound;
+	uint64_t *load;
 	uint32_t *written;
 	uint32_t nr_resources;
 	struct mx_resource *resource;
@@ -190,8 +192,8 @@ void mx_stage_use(struct mx_build *build, struct mx_stage *stage, uint32_t resou
 void mx_stage_use_norm(struct mx_build *build, struct mx_stage *stage, uint64_t ticks);
 void mx_stage_use_requant(struct mx_build *build, struct mx_stage *stage, uint64_t ticks);
 void mx_stage_use_table(struct mx_build *build, struct mx_stage *stage, uint64_t ticks);
-/* LARGE units of the current op's weights. */
-struct mx_sets mx_stage_sets(struct mx_build *build);
+/* LARGE units of a MATMUL's weights. */
+struct mx_sets mx_stage_sets(const struct mx_layout *layout, const struct mxaccel_op *op);
 void mx_stage_use_sets(struct mx_stage *stage, const struct mx_sets *sets, uint64_t ticks);
 
 /*

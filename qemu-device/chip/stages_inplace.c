@@ -35,7 +35,7 @@ static void product(struct mx_build *b)
 {
 	const struct mx_chip_config *c = b->config;
 	const struct mxaccel_op *op = b->op;
-	struct mx_sets sets = mx_stage_sets(b);
+	struct mx_sets sets = mx_stage_sets(b->layout, b->op);
 	uint64_t in = mx_up(op->k, c->bus_bytes), out = mx_up(op->n, c->requant_lanes);
 	uint64_t row_blocks = mx_up(op->k, c->large_rows);
 	uint64_t read = sets.passes * mx_steps(c) * mx_bit_cycles(c);

@@ -34,7 +34,7 @@ static void matmul(struct mx_build *b)
 {
 	const struct mx_chip_config *c = b->config;
 	const struct mxaccel_op *op = b->op;
-	struct mx_sets sets = mx_stage_sets(b);
+	struct mx_sets sets = mx_stage_sets(b->layout, b->op);
 	uint64_t in = mx_cycles(mx_up(op->k, c->bus_bytes));
 	uint64_t out = mx_cycles(mx_up(op->n, c->requant_lanes));
 	struct mx_stage *stage = mx_stage_add(b, in + out);

@@ -5,6 +5,8 @@
  * into memristors, or attention is computed by the companion, too. A layer is
  * a pipeline that ends at its FENCE.
  */
+#include <string.h>
+
 #include "stages.h"
 
 static void transfer(struct mx_build *b, uint64_t bytes)
@@ -22,10 +24,38 @@ static uint64_t tail(const struct mx_build *b)
 	       b->config->requant_cycles;
 }
 
+/*
+ * How long the arrays that have most to do need for a token of the layer that
+ * begins here: a weight may be used twice, and weights may share arrays.
+ */
+static uint64_t layer_read(const struct mx_build *b)
+{
+	const struct mx_layout *layout = b->layout;
+	const struct mxaccel_op *op, *end = layout->op + layout->entry->nr_ops;
+	uint64_t step = mx_cycles(mx_steps(b->config) * mx_bit_cycles(b->config)), most = 0;
+	uint32_t i, at;
+
+	memset(layout->load, 0, layout->nr_sets * sizeof(*layout->load));
+	for (op = b->op; op < end && op->opcode != MXACCEL_OP_FENCE; op++) {
+		struct mx_sets sets;
+
+		if (op->opcode != MXACCEL_OP_MATMUL)
+			continue;
+		sets = mx_stage_sets(layout, op);
+		for (i = 0; i < sets.nr; i++) {
+			at = (sets.first + i) % layout->nr_sets;
+			layout->load[at] += sets.passes * step;
+			if (layout->load[at] > most)
+				most = layout->load[at];
+		}
+	}
+	return most;
+}
+
 static void product(struct mx_build *b)
 {
 	const struct mx_chip_config *c = b->config;
-	struct mx_sets sets = mx_stage_sets(b);
+	struct mx_sets sets = mx_stage_sets(b->layout, b->op);
 	uint64_t in = mx_up(b->op->k, c->bus_bytes), out = mx_up(b->op->n, c->requant_lanes);
 	uint64_t read = mx_cycles(sets.passes * mx_steps(c) * mx_bit_cycles(c));
 	struct mx_stage *stage = mx_stage_add(b, read + mx_cycles(in + tail(b) + out));
@@ -35,7 +65,7 @@ static void product(struct mx_build *b)
 	mx_stage_use_requant(b, stage, mx_cycles(out));
 	/* While the link moves a token no other enters the layer, and the other way round. */
 	if (!c->overlap_link && !b->layer_products++)
-		mx_stage_use(b, stage, MX_RES_OFFCHIP, read);
+		mx_stage_use(b, stage, MX_RES_OFFCHIP, layer_read(b));
 }
 
 /* Charges the writing of all K and V arrays, which goes on in all at once, row by row. */

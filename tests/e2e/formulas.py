@@ -39,6 +39,15 @@ def table_stride(columns):
     return ceil(columns / 64) * 64
 
 
+def conversions(small):
+    """Of a column, for one sub-operation: as many rows at once as the ADC can tell apart."""
+    most = 2 ** small["adc_bits"] - 1
+    row = (2 ** small["dac_bits"] - 1) * (2 ** small["digit_bits"] - 1)
+    if row > most:
+        return small["rows"] * ceil(row / most)
+    return ceil(small["rows"] / (most // row))
+
+
 class Job:
     """Expected counters of entry "tokens" or "sentence" over a batch of ids."""
 
@@ -71,8 +80,7 @@ class Job:
         self.spend("fabric", macs, "mac")
         self.spend("buffer", buffered * 8, "sram_bit")
         self.add("sub_ops", subs)
-        self.add("adc_conversions",
-                 subs * small["cols"] * ceil(small["rows"] / (2 ** small["adc_bits"] - 1)))
+        self.add("adc_conversions", subs * small["cols"] * conversions(small))
         if kind == "static":
             read = panel_bytes(outputs, inputs) * ceil(rows / small["rows"])
             self.add("bank_read_bytes", read)

@@ -8,6 +8,8 @@ in-place and traditional chips; on synergy chips the banks are taken to be fast.
 
 from math import ceil, log2
 
+from formulas import conversions
+
 TICKS = 256
 ALL = "barrier"
 
@@ -65,9 +67,8 @@ class Stages:
                      (fabric["macs"] * fabric["utilisation_percent"]))
         subs = (times * ceil(k / small["rows"]) * ceil(n / small["cols"]) *
                 (8 // small["dac_bits"]) * (8 // small["digit_bits"]))
-        conversions = ceil(small["cols"] * ceil(small["rows"] / (2 ** small["adc_bits"] - 1)) /
-                           fabric["adcs"])
-        each = ceil(conversions * self.key("chip", "clock_khz") / (fabric["adc_mhz"] * 1000))
+        each = ceil(small["cols"] * conversions(small) / fabric["adcs"])
+        each = ceil(each * self.key("chip", "clock_khz") / (fabric["adc_mhz"] * 1000))
         return -(-subs * max(fabric["settle_cycles"], each) * TICKS // fabric["crossbars"])
 
     def embed(self, width):
@@ -94,7 +95,7 @@ class Stages:
             latency += 2 * ceil(log2(max(2, ceil(k / self.key("large", "rows")))))
             uses.append(("bus", 0, bus * TICKS))
         elif not self.key("attention", "overlap_link") and not self.entered:
-            uses.append(("offchip", 0, self.read() * TICKS))
+            uses.append(("offchip", 0, self.turns_of_arrays * self.read() * TICKS))
         self.entered = True
         self.stage(latency * TICKS, uses, self.rows)
 
@@ -182,6 +183,7 @@ class Stages:
         for _ in range(3):
             self.next(self.embed, hidden)
         self.next(self.function, "norm", hidden)
+        self.turns_of_arrays = planes  # of a token, in a layer: those that work most
         for layer in range(layers):
             self.wide(planes, (layer, "qkv"), hidden, 3 * hidden)
             self.next(self.attention, heads, hidden // heads, True)
@@ -196,6 +198,7 @@ class Stages:
             self.op += 1
             self.next(self.function, "norm", hidden)
             self.next(self.fence)
+        self.turns_of_arrays = 1
         if entry == 1:
             self.rows = False
             self.next(self.stage, 0, (), False)  # POOL

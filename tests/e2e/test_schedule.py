@@ -15,6 +15,8 @@ CASES = [
     ("tiny", FAST_BANKS, True),
     ("mx1", FAST_BANKS | {"macs": 64, "layer_cycles": 0, "softmax_lanes": 2}, True),
     ("mx1", FAST_BANKS | {"kind": "crossbar", "crossbars": 700, "adcs": 3}, True),
+    ("mx1", FAST_BANKS | {"kind": "crossbar", "digit_bits": 2, "adc_bits": 3}, True),
+    ("mx1", FAST_BANKS | {"kind": "crossbar", "digit_bits": 4}, True),
     ("mx1-inplace", {}, False),
     ("mx1-inplace", {"adcs": 1, "bus_bytes": 1, "norm_units": 1}, False),
     ("mx1-inplace", {"units": 1, "act_lanes": 1, "requant_units": 1, "dac_bits": 2}, False),

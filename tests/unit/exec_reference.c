@@ -91,12 +91,15 @@ static uint64_t up(uint64_t a, uint64_t b)
 static void count_product(struct state *s, uint64_t rows, uint64_t k, uint64_t n)
 {
 	const struct mx_chip_config *c = s->config;
+	uint64_t most = (1u << c->adc_bits) - 1;
+	uint64_t row = ((1u << c->dac_bits) - 1) * ((1u << c->digit_bits) - 1);
+	uint64_t each = row > most ? c->small_rows * up(row, most) :
+				     up(c->small_rows, most / row);
 	uint64_t sub = rows * up(k, c->small_rows) * up(n, c->small_cols) * (8 / c->dac_bits) *
 		       (8 / c->digit_bits);
 
 	s->v[MXACCEL_CTR_SUB_OPS] += sub;
-	s->v[MXACCEL_CTR_ADC_CONVERSIONS] += sub * c->small_cols *
-					     up(c->small_rows, (1u << c->adc_bits) - 1);
+	s->v[MXACCEL_CTR_ADC_CONVERSIONS] += sub * c->small_cols * each;
 	s->v[MXACCEL_CTR_DAC_DRIVES] += sub * c->small_rows;
 }
 
