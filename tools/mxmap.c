@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include <utf8proc.h>
@@ -340,10 +339,24 @@ static int write_image(struct mapping *m)
 	return image_commit(writer, &m->header);
 }
 
+/* Largest resident memory so far. Not getrusage(), whose peak begins with that of the parent. */
+static double peak_megabytes(void)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	unsigned long kib = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "VmHWM: %lu kB", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib * 1024 / 1e6;
+}
+
 static void summary(const struct mapping *m)
 {
 	const struct mxaccel_image *header = &m->header;
-	struct rusage usage;
 	struct timespec now;
 
 	fprintf(stderr, "%s: %s for %s, %" PRIu64 " parameters, %.1f MB, %u layers of %u, up to %u tokens, weights %.2f %% off, content ",
@@ -353,10 +366,9 @@ static void summary(const struct mapping *m)
 	for (size_t i = 0; i < 6; i++)
 		fprintf(stderr, "%02x", header->content[i]);
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	getrusage(RUSAGE_SELF, &usage);
 	fprintf(stderr, "; took %.1f s and %.0f MB of memory\n",
 		now.tv_sec - m->begin.tv_sec + (now.tv_nsec - m->begin.tv_nsec) / 1e9,
-		usage.ru_maxrss * 1024 / 1e6);
+		peak_megabytes());
 }
 
 int main(int argc, char **argv)
