@@ -5,12 +5,15 @@
 /* Bits of a partial sum. */
 #define SUM_BITS 24
 
+/* 36 J: more is no chip, and sums of many must not wrap. */
+#define MOST_FJ 0x1p55
+
 /* @count events of @pj picojoules each, in whole femtojoules. */
 static uint64_t fj(double count, double pj)
 {
 	double energy = count * pj * 1000;
 
-	return (uint64_t)(energy + 0.5);
+	return (uint64_t)(energy < MOST_FJ ? energy + 0.5 : MOST_FJ);
 }
 
 static bool is_crossbar_fabric(const struct mx_chip_config *c)

@@ -172,7 +172,7 @@ static struct mx_stage *add(struct mx_build *b, uint32_t op, uint64_t latency, b
 
 	*stage = (struct mx_stage){
 		.op = op, .all_rows = all_rows, .wait_all = b->wait_all, .prev = b->prev,
-		.latency = latency };
+		.latency = mx_stage_time(latency) };
 	b->wait_all = false;
 	if (all_rows)
 		b->prev = b->nr;
@@ -206,7 +206,8 @@ void mx_stage_barrier(struct mx_build *b)
 static void use(struct mx_stage *stage, uint32_t first, uint32_t nr, uint32_t units,
 		uint64_t ticks)
 {
-	stage->use[stage->nr_uses++] = (struct mx_use){ first, nr, units, ticks };
+	stage->use[stage->nr_uses++] = (struct mx_use){
+		first, nr, units, mx_stage_time(ticks) };
 }
 
 void mx_stage_use(struct mx_build *b, struct mx_stage *stage, uint32_t resource, uint64_t ticks)

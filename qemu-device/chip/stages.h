@@ -166,6 +166,14 @@ static inline uint64_t mx_up(uint64_t a, uint64_t b)
 	return (a + b - 1) / b;
 }
 
+/* Longest time of a stage for a token: 4e9 cycles. Sums of them must not wrap. */
+#define MX_STAGE_MOST ((uint64_t)1 << 40)
+
+static inline uint64_t mx_stage_time(uint64_t ticks)
+{
+	return ticks < MX_STAGE_MOST ? ticks : MX_STAGE_MOST;
+}
+
 static inline uint64_t mx_cycles(uint64_t cycles)
 {
 	return cycles * MXACCEL_TICKS;

@@ -6,27 +6,35 @@
  */
 #include "stages.h"
 
+/* a / b, rounded up, if that is a time that a stage may take. */
+static uint64_t stage_time(unsigned __int128 a, unsigned __int128 b)
+{
+	a = (a + b - 1) / b;
+	return a < MX_STAGE_MOST ? (uint64_t)a : MX_STAGE_MOST;
+}
+
 /* Time of the fabric for @times products of a row of @k by [k, n]. */
 static uint64_t fabric(const struct mx_chip_config *c, uint64_t times, uint64_t k, uint64_t n)
 {
-	uint64_t rate, conversions, each, sub_ops;
+	unsigned __int128 each, rate, sub_ops;
 
 	if (c->fabric_kind == MX_FABRIC_DIGITAL) {
 		rate = (uint64_t)c->fabric_macs * c->fabric_utilisation_percent;
-		return mx_up(times * k * n * 100 * MXACCEL_TICKS, rate);
+		return stage_time(times * k * n * 100 * MXACCEL_TICKS, rate);
 	}
 	sub_ops = times * mx_up(k, c->small_rows) * mx_up(n, c->small_cols) * mx_sub_steps(c);
 	/* Conversions of an ADC for one sub-operation, at adc_mhz. */
-	conversions = mx_up(c->small_cols * mx_col_conversions(c), c->fabric_adcs);
-	each = mx_up(conversions * c->clock_khz, (uint64_t)c->adc_mhz * 1000);
+	each = mx_up(c->small_cols * mx_col_conversions(c), c->fabric_adcs);
+	rate = (uint64_t)c->adc_mhz * 1000;
+	each = (each * c->clock_khz + rate - 1) / rate;
 	if (each < c->settle_cycles)
 		each = c->settle_cycles;
-	return mx_up(sub_ops * each * MXACCEL_TICKS, c->fabric_crossbars);
+	return stage_time(sub_ops * each * MXACCEL_TICKS, c->fabric_crossbars);
 }
 
 static void product(struct mx_build *b, struct mx_stage *stage, uint64_t time)
 {
-	stage->latency += time;
+	stage->latency = mx_stage_time(stage->latency + time);
 	mx_stage_use(b, stage, MX_RES_SMALL, time);
 }
 

@@ -355,6 +355,36 @@ static void sequences_overlap(void **state)
 	}
 }
 
+/* Figures at the ends of their ranges, all at once: large results, none that wrapped. */
+static void extreme_figures_do_not_wrap(void **state)
+{
+	const struct variant mx1 = { "mx1", "kind = digital", "kind = crossbar" };
+	struct mx_chip_config config;
+	uint64_t *v, cycles;
+	struct batch b;
+
+	(void)state;
+	read_variant(&mx1, &config);
+	config.clock_khz = 100000000;
+	config.small_rows = config.small_cols = 65536;
+	config.adc_bits = config.fabric_adcs = config.fabric_crossbars = config.adc_mhz = 1;
+	config.dac_bits = config.digit_bits = 8;
+	config.energy.adc = config.energy.dac = 1000000;
+	config.power.misc_mw = 1000000;
+	batch_start(&b, &config, 0, 2, 60, 1);
+	mx_exec(&b.chip, &b.m->model, &b.job);
+	assert_int_equal(b.job.status, MXACCEL_ST_SUCCESS);
+	assert_conserved(&b);
+	v = b.job.counters.v;
+	cycles = MX_STAGE_MOST / MXACCEL_TICKS;
+	assert_true(v[MXACCEL_CTR_CYCLES] >= cycles * (b.length[0] + b.length[1]));
+	assert_true(v[MXACCEL_CTR_CYCLES] < 1ull << 50);
+	assert_true(v[MXACCEL_CTR_ENERGY_STATIC] == 1ull << 55);
+	assert_true(v[MXACCEL_CTR_ENERGY_ADC] > 1ull << 55);
+	assert_true(v[MXACCEL_CTR_ENERGY_ADC] % (1ull << 55) == 0);
+	batch_end(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +392,7 @@ int main(void)
 		cmocka_unit_test(repeating_layers_is_exact),
 		cmocka_unit_test(schedules_are_possible),
 		cmocka_unit_test(sequences_overlap),
+		cmocka_unit_test(extreme_figures_do_not_wrap),
 	};
 
 	return cmocka_run_group_tests_name("cost model", tests, NULL, NULL);
