@@ -116,6 +116,11 @@ def test_picture(small, tmp_path):
             *options)
         picture = (tmp_path / "layer.svg").read_text()
         assert picture.count("<path") > 10 and "softmax" in picture
+        assert picture.count("<!-- MATMUL, op") == 7  # two planes of Q, K, V and both FFN products
+        assert "<!-- other layers" not in picture  # in mx1 they follow each other
+    trace(small, tmp_path, [16], "--device", "sim:mx1-inplace")
+    run(TOP / "scripts" / "trace-picture", tmp_path / "trace.json", tmp_path / "layer.svg")
+    assert "<!-- other layers" in (tmp_path / "layer.svg").read_text()
     done = run(TOP / "scripts" / "trace-picture", tmp_path / "trace.json", tmp_path / "x.svg",
                "--layer", "99", check=False)
     assert done.returncode == 1 and "layer 99" in done.stderr
