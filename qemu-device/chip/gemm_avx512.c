@@ -46,59 +46,60 @@ struct floats {
 /* -128 * the sum of a row, which is padded with zeros to MX_ACT_ALIGN */
 static __always_inline __m512i correction(const int8_t *act, size_t k)
 {
-	__m512i sum = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
+	__m512i even = _mm512_setzero_si512(), odd = even, ones = _mm512_set1_epi8(1);
 	int32_t part[COLS];
 	uint32_t all = 0;
 	size_t i;
 
-	for (i = 0; i < k; i += MX_ACT_ALIGN)
-		sum = _mm512_dpbusd_epi32(sum, ones, _mm512_loadu_si512(act + i));
-	memcpy(part, &sum, sizeof(part));
+	/* Two sums, as each product waits for the one before. */
+	for (i = 0; i + MX_ACT_ALIGN < k; i += 2 * MX_ACT_ALIGN) {
+		even = _mm512_dpbusd_epi32(even, ones, _mm512_loadu_si512(act + i));
+		odd = _mm512_dpbusd_epi32(odd, ones, _mm512_loadu_si512(act + i + MX_ACT_ALIGN));
+	}
+	if (i < k)
+		even = _mm512_dpbusd_epi32(even, ones, _mm512_loadu_si512(act + i));
+	even = _mm512_add_epi32(even, odd);
+	memcpy(part, &even, sizeof(part));
 	for (i = 0; i < COLS; i++)
 		all += part[i];
 	return _mm512_set1_epi32(all * -128u);
 }
 
-/* Dequantises 16 channels of one row, from arrays with room for as many. */
-static __always_inline void dequantise(const struct mx_gemm *gemm, size_t row, struct ints acc, const float *col_scale,
-		       const float *bias, float *out)
+/* The channels of a panel that exist; zeros beyond them */
+static __always_inline struct floats load(const float *from, size_t cols)
 {
-	struct floats scale, b, x, old;
+	struct floats x;
 
-	memcpy(&scale, col_scale, sizeof(scale));
-	scale.v = gemm->row_scale[row] * scale.v;
-	x.v = __builtin_convertvector(acc.v, __typeof__(x.v));
-	x.v = x.v * scale.v;
-	x.v = x.v * gemm->alpha;
-	if (bias) {
-		memcpy(&b, bias, sizeof(b));
-		x.v = x.v + b.v;
+	if (cols == COLS) {
+		memcpy(&x, from, sizeof(x));
+	} else {
+		memset(&x, 0, sizeof(x));
+		memcpy(&x, from, cols * sizeof(float));
 	}
-	if (gemm->accumulate) {
-		memcpy(&old, out, sizeof(old));
-		x.v = old.v + x.v;
-	}
-	memcpy(out, &x, sizeof(x));
+	return x;
 }
 
-/* Of one panel of one row: those channels that exist. */
-static __always_inline void finish(const struct mx_gemm *gemm, size_t row, size_t panel, struct ints acc)
+/* Dequantises the sums of one row and panel, with the panel's scales and biases. */
+static __always_inline void finish(const struct mx_gemm *gemm, size_t row, size_t panel,
+				   __m512i acc, struct floats scale, struct floats bias)
 {
-	size_t col = panel * COLS, bytes = (gemm->n - col) * sizeof(float);
+	size_t col = panel * COLS, cols = gemm->n - col < COLS ? gemm->n - col : COLS;
 	float *out = gemm->out + row * gemm->out_stride + col;
-	const float *scale = gemm->col_scale + col, *bias = gemm->bias ? gemm->bias + col : NULL;
-	float some_scale[COLS] = { 0 }, some_bias[COLS] = { 0 }, some_out[COLS] = { 0 };
+	struct floats x;
+	struct ints sums;
 
-	if (gemm->n - col >= COLS) {
-		dequantise(gemm, row, acc, scale, bias, out);
-		return;
-	}
-	memcpy(some_scale, scale, bytes);
-	if (bias)
-		bias = memcpy(some_bias, bias, bytes);
-	memcpy(some_out, out, bytes);
-	dequantise(gemm, row, acc, some_scale, bias, some_out);
-	memcpy(out, some_out, bytes);
+	memcpy(&sums, &acc, sizeof(sums));
+	x.v = __builtin_convertvector(sums.v, __typeof__(x.v));
+	x.v = x.v * (gemm->row_scale[row] * scale.v);
+	x.v = x.v * gemm->alpha;
+	if (gemm->bias)
+		x.v = x.v + bias.v;
+	if (gemm->accumulate)
+		x.v = load(out, cols).v + x.v;
+	if (cols == COLS)
+		memcpy(out, &x, sizeof(x));
+	else
+		memcpy(out, &x, cols * sizeof(float));
 }
 
 /*
@@ -122,15 +123,18 @@ static __always_inline void block(const struct mx_gemm *gemm, size_t row, const 
 	const int8_t *weights = gemm->panels + panel * words * WORD;
 	const __m512i top = _mm512_set1_epi8(-128);
 	__m512i acc[ROWS][MAX_PANELS] MX_SCRATCH, weight[MAX_PANELS] MX_SCRATCH;
-	struct ints sums[ROWS][MAX_PANELS] MX_SCRATCH;
+	struct floats scale, bias = { 0 };
 	size_t w;
 	int r, p;
 
 #pragma GCC unroll UNROLL
 	for (r = 0; r < rows; r++) {
 #pragma GCC unroll UNROLL
-		for (p = 0; p < panels; p++)
+		for (p = 0; p < panels; p++) {
+			__builtin_prefetch(gemm->out + (row + r) * gemm->out_stride +
+					   (panel + p) * COLS, 1);
 			acc[r][p] = start[r];
+		}
 	}
 	for (w = 0; w < words; w++) {
 #pragma GCC unroll UNROLL
@@ -153,14 +157,17 @@ static __always_inline void block(const struct mx_gemm *gemm, size_t row, const 
 		}
 	}
 #pragma GCC unroll UNROLL
-	for (r = 0; r < rows; r++) {
+	for (p = 0; p < panels; p++) {
+		size_t col = (panel + p) * COLS;
+		size_t cols = gemm->n - col < COLS ? gemm->n - col : COLS;
+
+		scale = load(gemm->col_scale + col, cols);
+		if (gemm->bias)
+			bias = load(gemm->bias + col, cols);
 #pragma GCC unroll UNROLL
-		for (p = 0; p < panels; p++)
-			memcpy(&sums[r][p], &acc[r][p], sizeof(sums[r][p]));
+		for (r = 0; r < rows; r++)
+			finish(gemm, row + r, panel + p, acc[r][p], scale, bias);
 	}
-#pragma GCC unroll 1
-	for (r = 0; r < rows * panels; r++)
-		finish(gemm, row + r / panels, panel + r % panels, sums[r / panels][r % panels]);
 }
 
 /* All panels of a range against up to ROWS rows, as many panels at a time as registers allow. */
@@ -199,13 +206,15 @@ static const rows_fn by_rows[ROWS + 1] = {
 
 /* Rows whose corrections are kept at a time; a multiple of ROWS */
 #define ROW_BLOCK 192
+/* Bytes of weights that all rows of a block meet before the next: part of an L2 cache */
+#define L2_WEIGHTS (256 * 1024)
 
 void mx_gemm_avx512(const struct mx_gemm *gemm, size_t row, size_t nr_rows, size_t panel,
 		    size_t nr_panels)
 {
 	size_t words = (gemm->k + MXACCEL_PANEL_K - 1) / MXACCEL_PANEL_K;
 	__m512i start[ROW_BLOCK] MX_SCRATCH;
-	size_t done, block_rows, rows, step, p, i;
+	size_t done, block_rows, blocks, left, rows, step, p, i;
 
 	for (done = 0; done < nr_rows; done += block_rows) {
 		const int8_t *act = (const int8_t *)gemm->act + (row + done) * gemm->act_stride;
@@ -213,13 +222,15 @@ void mx_gemm_avx512(const struct mx_gemm *gemm, size_t row, size_t nr_rows, size
 		block_rows = nr_rows - done < ROW_BLOCK ? nr_rows - done : ROW_BLOCK;
 		for (i = 0; i < block_rows; i++)
 			start[i] = correction(act + i * gemm->act_stride, gemm->k);
-		/* A pair of panels stays in the cache while all rows of the block pass. */
-		step = block_rows <= FEW ? MAX_PANELS : 2;
+		blocks = (block_rows + ROWS - 1) / ROWS;
+		step = L2_WEIGHTS / (words * WORD) & ~(MAX_PANELS - 1ul);
+		if (step < MAX_PANELS)
+			step = MAX_PANELS;
 		for (p = 0; p < nr_panels; p += step) {
 			size_t panels = nr_panels - p < step ? nr_panels - p : step;
 
-			for (i = 0; i < block_rows; i += rows) {
-				rows = block_rows - i < ROWS ? block_rows - i : ROWS;
+			for (i = 0, left = blocks; left; i += rows, left--) {
+				rows = (block_rows - i + left - 1) / left;
 				by_rows[rows](gemm, row + done + i, panel + p, panels, words,
 					      start + i);
 			}

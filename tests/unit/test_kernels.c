@@ -263,6 +263,9 @@ static void every_number_of_outputs(void **state)
 		try_all(3, 19, n, RANDOM, n % 2);
 		try_all(13, 19, n, RANDOM, n % 2);
 	}
+	/* More weights than meet all rows at a time. */
+	try_all(29, 1027, 300, RANDOM, true);
+	try_all(2, 4099, 90, RANDOM, true);
 }
 
 static void random_shapes(void **state)
