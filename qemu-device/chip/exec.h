@@ -130,6 +130,9 @@ struct mx_head_rows mx_head_rows(const struct mx_run *run, uint32_t heads, uint6
 void mx_run_parallel(struct mx_run *run, uint64_t nr, uint64_t work,
 		     void (*fn)(void *arg, uint64_t i), void *arg);
 
+/* A product of @rows rows, by all threads if it is large enough. */
+void mx_run_multiply(struct mx_run *run, const struct mx_gemm *gemm, uint64_t rows);
+
 /* The ops; SUCCESS or NO_MEMORY, and non_finite may be set. */
 uint16_t mx_op_embed(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_softmax(struct mx_run *run, const struct mxaccel_op *op);

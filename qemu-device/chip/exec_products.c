@@ -23,36 +23,49 @@ static void note_non_finite(struct mx_run *run)
 
 /* ------------------------------------------------------- stationary */
 
-struct matmul_work {
+/**
+ * struct quant_work - quantising the input of a product
+ * @act:	rows of @stride bytes
+ */
+struct quant_work {
 	struct mx_run *run;
 	const struct mxaccel_op *op;
 	uint64_t rows;
 	uint8_t *act;
+	uint64_t stride;
 	float *scale;
-	struct mx_gemm gemm;
+};
+
+static void quant_rows(void *arg, uint64_t i)
+{
+	struct quant_work *work = arg;
+	const struct mx_kernels *kernels = work->run->kernels;
+	const struct mxaccel_op *op = work->op;
+	uint64_t row = i * QUANT_ROWS, end = row + QUANT_ROWS;
+
+	for (; row < end && row < work->rows; row++)
+		if (!kernels->quant_act(mx_cell(work->run, op->src, row, op->src_col), NULL, op->k,
+					work->act + row * work->stride,
+					work->stride / kernels->act_bytes, &work->scale[row]))
+			note_non_finite(work->run);
+}
+
+/**
+ * struct gemm_work - a product that is split among the threads
+ */
+struct gemm_work {
+	const struct mx_kernels *kernels;
+	const struct mx_gemm *gemm;
+	uint64_t rows;
 	uint64_t nr_panels;
 	uint64_t row_pieces;
 	uint64_t rows_per_piece;
 	uint64_t panels_per_piece;
 };
 
-static void quant_rows(void *arg, uint64_t i)
-{
-	struct matmul_work *work = arg;
-	const struct mx_kernels *kernels = work->run->kernels;
-	const struct mxaccel_op *op = work->op;
-	uint64_t row = i * QUANT_ROWS, end = row + QUANT_ROWS, stride = work->gemm.act_stride;
-
-	for (; row < end && row < work->rows; row++)
-		if (!kernels->quant_act(mx_cell(work->run, op->src, row, op->src_col), NULL, op->k,
-					work->act + row * stride, stride / kernels->act_bytes,
-					&work->scale[row]))
-			note_non_finite(work->run);
-}
-
 static void multiply_piece(void *arg, uint64_t i)
 {
-	struct matmul_work *work = arg;
+	struct gemm_work *work = arg;
 	uint64_t panel = i / work->row_pieces * work->panels_per_piece;
 	uint64_t row = i % work->row_pieces * work->rows_per_piece;
 	uint64_t panels = work->nr_panels - panel, rows = work->rows - row;
@@ -61,16 +74,12 @@ static void multiply_piece(void *arg, uint64_t i)
 		panels = work->panels_per_piece;
 	if (rows > work->rows_per_piece)
 		rows = work->rows_per_piece;
-	work->run->kernels->gemm(&work->gemm, row, rows, panel, panels);
+	work->kernels->gemm(work->gemm, row, rows, panel, panels);
 }
 
-/*
- * Splits a product among the threads: by panels, so that weights are read
- * once, and by rows too where there are many rows or few panels.
- */
-static void split(struct matmul_work *work)
+/* By panels, so that weights are read once; by rows too where there are many or few panels. */
+static void split(struct gemm_work *work, uint64_t threads)
 {
-	uint64_t threads = mx_pool_threads(work->run->chip->pool);
 	uint64_t wanted = threads > 1 ? threads * PIECES_PER_THREAD : 1;
 
 	work->rows_per_piece = GEMM_ROWS;
@@ -86,41 +95,49 @@ static void split(struct matmul_work *work)
 		work->panels_per_piece = 16;
 }
 
+void mx_run_multiply(struct mx_run *run, const struct mx_gemm *gemm, uint64_t rows)
+{
+	struct gemm_work work = {
+		.kernels = run->kernels, .gemm = gemm, .rows = rows,
+		.nr_panels = mx_ceil_div(gemm->n, MXACCEL_PANEL_COLS),
+	};
+
+	split(&work, mx_pool_threads(run->chip->pool));
+	mx_run_parallel(run, work.row_pieces * mx_ceil_div(work.nr_panels, work.panels_per_piece),
+			rows * gemm->k * gemm->n / MACS_PER_UNIT, multiply_piece, &work);
+}
+
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 {
-	struct matmul_work work = {
+	struct quant_work work = {
 		.run = run, .op = op, .rows = mx_region_rows(run, op->dst),
-		.gemm = {
-			.act_stride = mx_act_stride(run->kernels, op->k),
-			.panels = mx_param(run, op->w_off),
-			.k = op->k,
-			.n = op->n,
-			.col_scale = mx_param(run, op->s_off),
-			.bias = op->flags & MXACCEL_OPF_BIAS ? mx_param(run, op->b_off) : NULL,
-			.alpha = 1.0f,
-			.accumulate = op->flags & MXACCEL_OPF_ACCUMULATE,
-			.out = mx_cell(run, op->dst, 0, op->dst_col),
-			.out_stride = run->model->region[op->dst].cols,
-		},
-		.nr_panels = mx_ceil_div(op->n, MXACCEL_PANEL_COLS),
+		.stride = mx_act_stride(run->kernels, op->k),
+	};
+	struct mx_gemm gemm = {
+		.act_stride = work.stride,
+		.panels = mx_param(run, op->w_off),
+		.k = op->k,
+		.n = op->n,
+		.col_scale = mx_param(run, op->s_off),
+		.bias = op->flags & MXACCEL_OPF_BIAS ? mx_param(run, op->b_off) : NULL,
+		.alpha = 1.0f,
+		.accumulate = op->flags & MXACCEL_OPF_ACCUMULATE,
+		.out = mx_cell(run, op->dst, 0, op->dst_col),
+		.out_stride = run->model->region[op->dst].cols,
 	};
 
 	if (run->chip->analog)
 		return mx_op_matmul_analog(run, op);
-	work.act = mx_buffer_get(&run->act, work.rows * work.gemm.act_stride);
+	work.act = mx_buffer_get(&run->act, work.rows * work.stride);
 	work.scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));
 	if (!work.act || !work.scale)
 		return MXACCEL_ST_NO_MEMORY;
-	work.gemm.act = work.act;
-	work.gemm.row_scale = work.scale;
-	split(&work);
-
+	gemm.act = work.act;
+	gemm.row_scale = work.scale;
 	mx_run_parallel(run, mx_ceil_div(work.rows, QUANT_ROWS), work.rows * op->k, quant_rows,
 			&work);
-	if (run->non_finite)
-		return MXACCEL_ST_SUCCESS;
-	mx_run_parallel(run, work.row_pieces * mx_ceil_div(work.nr_panels, work.panels_per_piece),
-			work.rows * op->k * op->n / MACS_PER_UNIT, multiply_piece, &work);
+	if (!run->non_finite)
+		mx_run_multiply(run, &gemm, work.rows);
 	return MXACCEL_ST_SUCCESS;
 }
 

@@ -10,12 +10,19 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pool.h"
 
-/* Turns of a waiting loop before a thread sleeps: some 10 to 30 microseconds. */
-#define SPINS 300
+/*
+ * How long a thread watches for work or its end before it sleeps. A thread that
+ * was woken starts late, and behind its waker if the kernel finds no idle CPU;
+ * between the steps of a job none should sleep.
+ */
+#define SPIN_NANOSECONDS 200000
+/* Turns of a waiting loop between looks at the clock */
+#define SPINS 64
 
 struct mx_pool {
 	pthread_mutex_t run_lock;	/* held by the caller whose run the workers do */
@@ -46,6 +53,30 @@ static void relax(void)
 #endif
 }
 
+static uint64_t nanoseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+struct patience {
+	uint64_t end;
+	uint32_t turns;
+};
+
+/* One turn of a loop that watches; false once it has lasted long enough. */
+static bool patient(struct patience *p)
+{
+	relax();
+	if (++p->turns % SPINS)
+		return true;
+	if (!p->end)
+		p->end = nanoseconds() + SPIN_NANOSECONDS;
+	return nanoseconds() < p->end;
+}
+
 static void do_work(struct mx_pool *pool, void (*fn)(void *arg, uint64_t i), void *arg,
 		    uint64_t nr)
 {
@@ -59,16 +90,18 @@ static void *worker(void *opaque)
 {
 	struct mx_pool *pool = opaque;
 	void (*fn)(void *arg, uint64_t i);
-	uint32_t seen = 0, spins;
+	struct patience patience;
+	uint32_t seen = 0;
 	uint64_t nr;
 	void *arg;
 
 	/* Results must not depend on a rounding mode that the creating thread had set. */
 	fesetenv(FE_DFL_ENV);
 	for (;;) {
-		for (spins = 0; spins < SPINS && atomic_load(&pool->run) == seen &&
-		     !atomic_load(&pool->exit); spins++)
-			relax();
+		patience = (struct patience) { 0 };
+		while (atomic_load(&pool->run) == seen && !atomic_load(&pool->exit) &&
+		       patient(&patience))
+			;
 		pthread_mutex_lock(&pool->lock);
 		while (pool->run == seen && !pool->exit) {
 			pool->sleeping++;
@@ -102,7 +135,7 @@ static void *worker(void *opaque)
 void mx_pool_for(void *opaque, uint64_t nr, void (*fn)(void *arg, uint64_t i), void *arg)
 {
 	struct mx_pool *pool = opaque;
-	uint32_t spins;
+	struct patience patience = { 0 };
 	uint64_t i;
 
 	if (nr < 2 || !pool->nr_workers || pthread_mutex_trylock(&pool->run_lock)) {
@@ -125,8 +158,8 @@ void mx_pool_for(void *opaque, uint64_t nr, void (*fn)(void *arg, uint64_t i), v
 
 	do_work(pool, fn, arg, nr);
 
-	for (spins = 0; spins < SPINS && atomic_load(&pool->active); spins++)
-		relax();
+	while (atomic_load(&pool->active) && patient(&patience))
+		;
 	pthread_mutex_lock(&pool->lock);
 	pool->open = false;
 	while (pool->active)
