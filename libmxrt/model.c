@@ -24,15 +24,15 @@ int mxrt_load_refused(struct mxrt_device *dev, const struct mxrt_image *image,
 				 image->name);
 	case MXACCEL_ST_NO_SPACE:
 		return mxrt_fail(err,
-				 "%s has no room for model image %s of %llu bytes: delete a resident model",
+				 "%s has no room for model image %s of %llu bytes: delete a resident model (mxrun --resident, --delete)",
 				 dev->name, image->name, bytes);
 	case MXACCEL_ST_WORN_OUT:
 		return mxrt_fail(err,
-				 "%s has too few working cells left for model image %s of %llu bytes: delete a resident model; its health counters tell how far the cells are worn",
+				 "%s has too few working cells left for model image %s of %llu bytes: delete a resident model (mxrun --resident, --delete); its health counters tell how far the cells are worn",
 				 dev->name, image->name, bytes);
 	case MXACCEL_ST_NO_SLOT:
 		return mxrt_fail(err,
-				 "%s has no free model slot for model image %s: delete a resident model",
+				 "%s has no free model slot for model image %s: delete a resident model (mxrun --resident, --delete)",
 				 dev->name, image->name);
 	case MXACCEL_ST_TOO_LARGE:
 		if (!dev->backend->identify(dev, &page))

@@ -411,6 +411,10 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv, &options);
 	session.options = &options;
+	if (options.resident || options.delete) {
+		manage_models(&options);
+		goto end;
+	}
 	open_image(&session);
 	if (options.info) {
 		print_image(session.image);
@@ -431,6 +435,7 @@ int main(int argc, char **argv)
 	free(batch.ids);
 	free(lengths);
 	free(options.texts);
+end:
 	if (fflush(stdout) || ferror(stdout))
 		die(EXIT_OUTPUT, "cannot write to the standard output: %s", strerror(errno));
 	return 0;

@@ -38,6 +38,9 @@ struct options {
 	bool verbose;
 	bool profile;
 	bool info;
+	bool resident;
+	bool delete;
+	uint32_t id;
 };
 
 #ifndef __printf
@@ -61,6 +64,9 @@ struct batch {
 	size_t cols;
 	int32_t *ids;
 };
+
+/* --resident, --delete: @options->id first if asked, then the list if asked. */
+void manage_models(const struct options *options);
 
 /* --info */
 void print_image(const struct mxrt_image *image);

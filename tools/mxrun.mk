@@ -3,7 +3,7 @@
 
 BINS += $(B)/bin/mxrun
 
-MXRUN_SRCS := $(addprefix tools/mxrun,.c _counters.c _options.c _output.c _print.c _profile.c \
+MXRUN_SRCS := $(addprefix tools/mxrun,.c _counters.c _models.c _options.c _output.c _print.c _profile.c \
 	_trace.c) tools/npy.c
 
 # The runtime's test once more, on a device. It is here because selftests/build.mk, which is

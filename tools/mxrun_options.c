@@ -15,6 +15,7 @@ static const char help[] =
 "       mxrun IMAGE --ids IDS.npy --out OUT.npy\n"
 "       mxrun IMAGE --text TEXT --trace FILE.json\n"
 "       mxrun IMAGE --info\n"
+"       mxrun --resident | --delete ID [--device NAME]\n"
 "Runs a model image (.mxw, made by mxmap) on an MX1 accelerator.\n"
 "\n"
 "  -t, --text TEXT     embed a text with the image's tokenizer; prints its tokens\n"
@@ -42,6 +43,9 @@ static const char help[] =
 "      --profile       sim: print the time that each kind of macro-op took; with\n"
 "                      --repeat, of the best run\n"
 "      --info, --list  describe the image; needs no device\n"
+"      --resident      list the models that a device holds, and its room for more\n"
+"      --delete ID     free the cells of one of them, which nobody may be using;\n"
+"                      /dev/mxaccelN: needs CAP_SYS_ADMIN\n"
 "      --version, --help\n"
 "\n"
 "Exit codes: 0 done; 1 the device is missing, or refused or failed the job; 2 bad\n"
@@ -59,6 +63,8 @@ enum {
 	OPT_REPEAT,
 	OPT_PROFILE,
 	OPT_INFO,
+	OPT_RESIDENT,
+	OPT_DELETE,
 	OPT_VERSION,
 };
 
@@ -81,20 +87,22 @@ static const struct option long_options[] = {
 	{ "profile", no_argument, NULL, OPT_PROFILE },
 	{ "info", no_argument, NULL, OPT_INFO },
 	{ "list", no_argument, NULL, OPT_INFO },
+	{ "resident", no_argument, NULL, OPT_RESIDENT },
+	{ "delete", required_argument, NULL, OPT_DELETE },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
 };
 
-static uint32_t parse_number(const char *option, const char *text, uint32_t max)
+static uint32_t parse_number(const char *option, const char *text, uint32_t min, uint32_t max)
 {
 	unsigned long long value;
 	char *end;
 
 	errno = 0;
 	value = strtoull(text, &end, 10);
-	if (errno || *end || text[0] < '0' || text[0] > '9' || !value || value > max)
-		die(EXIT_USAGE, "--%s %s: must be a number from 1 to %u", option, text, max);
+	if (errno || *end || text[0] < '0' || text[0] > '9' || value < min || value > max)
+		die(EXIT_USAGE, "--%s %s: must be a number from %u to %u", option, text, min, max);
 	return value;
 }
 
@@ -142,16 +150,16 @@ static void take_option(struct options *options, char **argv, int option)
 		options->device = optarg;
 		break;
 	case OPT_THREADS:
-		options->threads = parse_number("threads", optarg, 64);
+		options->threads = parse_number("threads", optarg, 1, 64);
 		break;
 	case OPT_ISA:
 		options->isa = optarg;
 		break;
 	case OPT_BATCH:
-		options->batch = parse_number("batch", optarg, UINT32_MAX);
+		options->batch = parse_number("batch", optarg, 1, UINT32_MAX);
 		break;
 	case OPT_TIMEOUT:
-		options->timeout_ms = parse_number("timeout", optarg, UINT32_MAX);
+		options->timeout_ms = parse_number("timeout", optarg, 1, UINT32_MAX);
 		break;
 	case OPT_COUNTERS:
 		options->counters = true;
@@ -169,13 +177,20 @@ static void take_option(struct options *options, char **argv, int option)
 		options->verbose = true;
 		break;
 	case OPT_REPEAT:
-		options->repeat = parse_number("repeat", optarg, 1000000);
+		options->repeat = parse_number("repeat", optarg, 1, 1000000);
 		break;
 	case OPT_PROFILE:
 		options->profile = true;
 		break;
 	case OPT_INFO:
 		options->info = true;
+		break;
+	case OPT_RESIDENT:
+		options->resident = true;
+		break;
+	case OPT_DELETE:
+		options->delete = true;
+		options->id = parse_number("delete", optarg, 0, UINT32_MAX);
 		break;
 	case OPT_VERSION:
 		printf("mxrun, libmxrt %u.%u.%u\n", mxrt_version() >> 16, mxrt_version() >> 8 & 0xff,
@@ -197,6 +212,12 @@ void parse_options(int argc, char **argv, struct options *options)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":t:i:o:e:d:vh", long_options, NULL)) != -1)
 		take_option(options, argv, option);
+	if (options->resident || options->delete) {
+		if (optind < argc)
+			die(EXIT_USAGE, "--resident and --delete are about a device, not about %s",
+			    argv[optind]);
+		return;
+	}
 	if (optind == argc)
 		die(EXIT_USAGE, "no image named; try mxrun --help");
 	if (optind + 1 < argc)
