@@ -30,7 +30,7 @@ static void add_array_reads(const struct mx_chip_config *config, uint64_t rows, 
 
 	v[MXACCEL_CTR_ARRAY_READS] += reads;
 	v[MXACCEL_CTR_DAC_DRIVES] += reads * drives;
-	v[MXACCEL_CTR_ADC_CONVERSIONS] += reads * config->large_cols;
+	v[MXACCEL_CTR_ADC_CONVERSIONS] += reads * config->large_cols * mx_row_groups(config);
 }
 
 static void add_transfer(const struct mx_chip_config *config, uint64_t bytes, uint64_t *v)

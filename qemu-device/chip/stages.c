@@ -9,13 +9,22 @@
 /* Stages that the op which makes most of them takes. */
 #define STAGES_PER_OP 3
 
+uint64_t mx_row_groups(const struct mx_chip_config *config)
+{
+	uint32_t active = config->analog.rows_active;
+
+	return active ? mx_up(config->large_rows, active) : 1;
+}
+
 uint64_t mx_bit_cycles(const struct mx_chip_config *config)
 {
 	/* An ADC makes adc_mhz * 1000 conversions in clock_khz * 1000 cycles. */
 	uint64_t convert = mx_up((uint64_t)config->large_cols * config->clock_khz,
 				 (uint64_t)config->adcs * config->adc_mhz * 1000);
 
-	return convert > config->settle_cycles ? convert : config->settle_cycles;
+	if (convert < config->settle_cycles)
+		convert = config->settle_cycles;
+	return convert * mx_row_groups(config);
 }
 
 uint64_t mx_steps(const struct mx_chip_config *config)

@@ -179,6 +179,8 @@ static inline uint64_t mx_cycles(uint64_t cycles)
 	return cycles * MXACCEL_TICKS;
 }
 
+/* Groups of rows of an array that are active one after the other. */
+uint64_t mx_row_groups(const struct mx_chip_config *config);
 /* Cycles to convert all columns of an array for one input step. */
 uint64_t mx_bit_cycles(const struct mx_chip_config *config);
 /* Input steps of an INT8 value. */

@@ -47,7 +47,9 @@ class Stages:
     def bit(self):
         large = self.chip["large"]
         rate = large["adc_mhz"] * 1000 / self.key("chip", "clock_khz")
-        return max(large["settle_cycles"], ceil(large["cols"] / (large["adcs"] * rate) - 1e-9))
+        active = self.key("analog", "rows_active") or large["rows"]
+        return large["rows"] // active * max(
+            large["settle_cycles"], ceil(large["cols"] / (large["adcs"] * rate) - 1e-9))
 
     def read(self):
         return ceil(8 / self.key("large", "dac_bits")) * self.bit()
