@@ -464,6 +464,49 @@ int mxrt_image_open_memory(const void *data, size_t bytes, unsigned int flags,
 	return finish(image, 0, flags, out);
 }
 
+/* Says which part of PARAMS is damaged, if CHUNKS tell. @digests: of its chunks as they are. */
+static int bad_params(const struct mxrt_image *image, const uint8_t *digests, uint64_t nr)
+{
+	const struct mxaccel_section *params = image->section[MXACCEL_SEC_PARAMS];
+	const uint8_t *wanted = mxrt_image_chunks(image);
+	unsigned long long at, bytes = params->bytes;
+	uint64_t i = 0;
+
+	while (wanted && i < nr &&
+	       !memcmp(digests + i * MX_DIGEST_BYTES, wanted + i * MX_DIGEST_BYTES, MX_DIGEST_BYTES))
+		i++;
+	if (!wanted || i == nr)
+		return bad(image, -EBADMSG,
+			   "damaged: section PARAMS (%llu bytes at byte %llu) does not match its digest",
+			   bytes, (unsigned long long)params->offset);
+	at = i * MXACCEL_CHUNK;
+	bytes = bytes - at < MXACCEL_CHUNK ? bytes - at : MXACCEL_CHUNK;
+	return bad(image, -EBADMSG,
+		   "damaged: chunk %llu of section PARAMS, the %llu bytes at byte %llu, is the first that does not match its digest; get or map the image again",
+		   (unsigned long long)i, bytes, (unsigned long long)params->offset + at);
+}
+
+static int check_params(const struct mxrt_image *image)
+{
+	const struct mxaccel_section *params = image->section[MXACCEL_SEC_PARAMS];
+	uint64_t nr = mx_digest_nr_chunks(params->bytes);
+	uint8_t *digests = malloc(nr * MX_DIGEST_BYTES + 1), digest[MX_DIGEST_BYTES];
+	int err;
+
+	if (!digests)
+		return bad(image, -ENOMEM, "no memory for the digests of %llu chunks",
+			   (unsigned long long)nr);
+	err = mx_digest_chunks(image->data + params->offset, params->bytes, NULL, NULL, digests);
+	if (!err)
+		err = mx_sha256(digests, nr * MX_DIGEST_BYTES, digest);
+	if (err)
+		err = bad(image, err, "hashing failed: %s", mxrt_strerror(err));
+	else if (memcmp(digest, params->digest, sizeof(digest)))
+		err = bad_params(image, digests, nr);
+	free(digests);
+	return err;
+}
+
 int mxrt_image_verify(const struct mxrt_image *image)
 {
 	const struct mxaccel_section *params;
@@ -474,7 +517,7 @@ int mxrt_image_verify(const struct mxrt_image *image)
 	if (atomic_load(&image->verified))
 		return 0;
 	params = image->section[MXACCEL_SEC_PARAMS];
-	err = check_digest(image, params);
+	err = check_params(image);
 	if (err)
 		return err;
 	mxrt_image_forget(image, image->data + params->offset, params->bytes);

@@ -19,9 +19,12 @@ int mxrt_load_refused(struct mxrt_device *dev, const struct mxrt_image *image,
 
 	switch (status) {
 	case MXACCEL_ST_BAD_HASH:
+		/* Only now read all weights, to say what is damaged. */
+		if (mxrt_image_verify(image))
+			return err;
 		return mxrt_fail(err,
-				 "model image %s: damaged: its weights (section PARAMS) do not match their digest; nothing was loaded",
-				 image->name);
+				 "%s did not receive model image %s as it is in the file, which is not damaged; nothing was loaded: try again, and look for memory or bus errors",
+				 dev->name, image->name);
 	case MXACCEL_ST_NO_SPACE:
 		return mxrt_fail(err,
 				 "%s has no room for model image %s of %llu bytes: delete a resident model (mxrun --resident, --delete)",
@@ -117,10 +120,6 @@ int mxrt_load(struct mxrt_device *dev, const struct mxrt_image *image,
 		return err;
 	if (p.flags & ~MXRT_LOAD_RESIDENT)
 		return mxrt_fail(-EINVAL, "%s: unknown flags 0x%x", __func__, p.flags);
-	/* The chip checks what it is given; but a resident model hides that a file is damaged. */
-	err = mxrt_image_verify(image);
-	if (err)
-		return err;
 	nr_entries = image->model->nr_entries;
 	model = calloc(1, sizeof(*model) + nr_entries * sizeof(model->entry[0]));
 	if (!model)

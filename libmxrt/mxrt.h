@@ -293,7 +293,7 @@ int mxrt_health(struct mxrt_device *dev, struct mxrt_value *list, size_t *count)
 
 /* ------------------------------------------------------- model images */
 
-#define MXRT_IMAGE_VERIFY	0x1	/* check the weights' digest now, not when loading */
+#define MXRT_IMAGE_VERIFY	0x1	/* check the weights' digest too */
 
 /**
  * mxrt_image_open() - open a model image (.mxw)
@@ -301,8 +301,8 @@ int mxrt_health(struct mxrt_device *dev, struct mxrt_value *list, size_t *count)
  * @flags:	MXRT_IMAGE_*
  * @out:	the image
  *
- * Checks everything but the weights, whose digest is checked by the first
- * mxrt_load() or mxrt_image_verify(). The file is mapped and must not be
+ * Checks everything but the weights, whose digest is checked by
+ * mxrt_image_verify(), and by the chip when it is programmed. The file is mapped and must not be
  * written to or truncated while the image is open (replacing it by rename() is
  * fine).
  * Needs no device.
@@ -549,11 +549,11 @@ struct mxrt_load_params {
  * @params:	options, or NULL
  * @out:	the model
  *
- * Checks the weights' digest, once per image. A model of the same content that
- * is resident already is used as it is. Otherwise it is programmed into
+ * A model of the same content that is resident already is used as it is, without
+ * a look at the image's weights. Otherwise it is programmed into
  * non-volatile cells, atomically: if anything fails nothing of it stays. Chunks of
  * 64 KiB whose content a resident model has are shared with it, not programmed;
- * mxrt_model_info() tells how many.
+ * mxrt_model_info() tells how many. The chip checks the digest of what it then holds.
  * Thread safety: any thread.
  *
  * Return: 0; -ENOSPC not enough free cells or model slots; -EFBIG larger than

@@ -148,7 +148,8 @@ static void open_image(struct session *session)
 	const struct options *options = session->options;
 	int index;
 
-	if (mxrt_image_open(options->image, options->info ? MXRT_IMAGE_VERIFY : 0, &session->image))
+	if (mxrt_image_open(options->image,
+			    options->info || options->verify ? MXRT_IMAGE_VERIFY : 0, &session->image))
 		die(EXIT_INPUT, "%s", mxrt_last_error());
 	session->info.size = sizeof(session->info);
 	mxrt_image_info(session->image, &session->info);

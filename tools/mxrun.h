@@ -38,6 +38,7 @@ struct options {
 	bool verbose;
 	bool profile;
 	bool info;
+	bool verify;
 	bool resident;
 	bool delete;
 	uint32_t id;

@@ -43,6 +43,7 @@ static const char help[] =
 "      --profile       sim: print the time that each kind of macro-op took; with\n"
 "                      --repeat, of the best run\n"
 "      --info, --list  describe the image; needs no device\n"
+"      --verify        check all weights of the image, even if a device holds the model\n"
 "      --resident      list the models that a device holds, and its room for more\n"
 "      --delete ID     free the cells of one of them, which nobody may be using;\n"
 "                      /dev/mxaccelN: needs CAP_SYS_ADMIN\n"
@@ -63,6 +64,7 @@ enum {
 	OPT_REPEAT,
 	OPT_PROFILE,
 	OPT_INFO,
+	OPT_VERIFY,
 	OPT_RESIDENT,
 	OPT_DELETE,
 	OPT_VERSION,
@@ -87,6 +89,7 @@ static const struct option long_options[] = {
 	{ "profile", no_argument, NULL, OPT_PROFILE },
 	{ "info", no_argument, NULL, OPT_INFO },
 	{ "list", no_argument, NULL, OPT_INFO },
+	{ "verify", no_argument, NULL, OPT_VERIFY },
 	{ "resident", no_argument, NULL, OPT_RESIDENT },
 	{ "delete", required_argument, NULL, OPT_DELETE },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -184,6 +187,9 @@ static void take_option(struct options *options, char **argv, int option)
 		break;
 	case OPT_INFO:
 		options->info = true;
+		break;
+	case OPT_VERIFY:
+		options->verify = true;
 		break;
 	case OPT_RESIDENT:
 		options->resident = true;

@@ -96,6 +96,24 @@ def test_flipped_bits(small, tmp_path):
     assert infer(small.image, GOOD, tmp_path, "sim:tiny").shape[0] == 1
 
 
+def test_verify(small, tmp_path):
+    """--verify looks at all weights, whatever a device may hold; else a chip does, when programmed."""
+    data = bytearray(small.image.read_bytes())
+    for entry in range(1024, 4096, 64):
+        kind, _, offset = struct.unpack_from("<IIQ", data, entry)
+        if kind == 2:
+            break
+    data[offset + 2 * 65536 + 5] ^= 8
+    damaged = tmp_path / "weights.mxw"
+    damaged.write_bytes(data)
+    command = [BIN / "mxrun", damaged, "--ids", tmp_path / "ids.npy", "--out", tmp_path / "out.npy"]
+    np.save(tmp_path / "ids.npy", np.array(GOOD, np.int32))
+    for options in (["--verify", "--device", "sim:nothing"], ["--device", "sim:tiny"]):
+        done = run(*command, *options, check=False)
+        assert done.returncode and "weights.mxw" in done.stderr
+        assert f"chunk 2 of section PARAMS, the 65536 bytes at byte {offset + 131072}" in done.stderr
+
+
 def crc32c(data):
     crc = 0xffffffff
     for byte in data:
