@@ -300,6 +300,12 @@ def test_bad_options(mxcost, options):
     assert done.returncode == 2 and not done.stdout and "error: " in done.stderr
 
 
+def test_more_tokens_than_the_model_takes(tables):
+    found = tables("--chip", "mx1-inplace", "--tokens", "100000", "--table", "chips,reference")
+    for table in found.values():
+        assert "mx1-inplace: 100000 tokens are more than the model's 512" in table["notes"]
+
+
 def test_a_model_too_large_leaves_the_other_columns(tables, all_tables):
     found = tables("--chip", "tiny", "--chip", "mx1", "--table", "chips,claims")
     table = found["chips_planes_1"]

@@ -74,9 +74,9 @@ def compare(estimator, reference, chip, tokens):
     keys = estimator.describe(chip)["keys"]
     kind = keys["chip"]["organisation"]
     offchip = keys.get("attention", {}).get("mode") == "offchip"
+    point = estimator.point(chip, tokens, 1)    # first: the reference takes any length
     mm2, seconds, interval, energy, groups = Reference(reference).figures(
         kind, keys["large"]["cell_bits"], offchip, tokens)
-    point = estimator.point(chip, tokens, 1)
     yield "area", "mm2", mm2, point.mm2
     yield "latency", "us", seconds * 1e6, point.seconds * 1e6
     if interval:
@@ -98,7 +98,8 @@ def table(estimator, reference, chips, tokens):
         for length in tokens:
             try:
                 rows = list(compare(estimator, reference, chip, length))
-            except Misfit:
+            except Misfit as misfit:
+                result.notes.append(f"{chip.name}: {misfit}")
                 continue
             for title, unit, theirs, ours in rows:
                 off = 100 * (ours / theirs - 1) if theirs else 0 if not ours else None
