@@ -278,8 +278,10 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	struct mx_pool *pool = need(mx_pool_new(o->threads), "worker threads");
 	int8_t *panels = need(aligned_alloc(MXACCEL_WORD, MXACCEL_PANEL_BYTES(n, k)), "weights");
 	struct result result = { calloc(rows * n, sizeof(int64_t)), n };
+	struct mx_analog_weights weights = { .panels = panels, .k = k, .n = n };
+	struct mx_analog_prepared *prepared;
 	struct mx_analog_product product = {
-		.panels = panels, .k = k, .n = n, .x = x->data, .x_stride = k, .rows = rows,
+		.x = x->data, .x_stride = k, .rows = rows,
 		.no_proof = o->convert_all, .put = put, .arg = &result,
 	};
 	double best = 0;
@@ -289,6 +291,8 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	for (i = 0; i < n; i++)
 		for (j = 0; j < k; j++)
 			panels[MXACCEL_PANEL_OFFSET(i, j, k)] = ((int8_t *)w->data)[i * k + j];
+	prepared = need(mx_analog_prepare(analog, &weights, pool), "the cells");
+	product.prepared = prepared;
 	for (i = 0, bytes = sizeof(int32_t); i < 5; i++)
 		if (__builtin_mul_overflow(bytes, shape[i], &bytes))
 			stop(1, "more conversions than can be counted");
@@ -312,6 +316,7 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	       bytes / sizeof(int32_t), product.saturated, analog->unit);
 	if (o->repeat)
 		printf("best_microseconds %.0f\n", best * 1e6);
+	mx_analog_prepared_free(prepared);
 	free(product.sums);
 	free(product.codes);
 	free(result.y);

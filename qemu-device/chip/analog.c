@@ -2,10 +2,6 @@
 /*
  * Analog products: parameters, and how a product is cut into pieces of 16
  * columns and up to 128 tokens.
- *
- * Of a column slice whose levels are such that no input can saturate its ADC,
- * nor be rounded by it, the conversions change nothing: all such slices of a
- * panel are one INT8 product. The others are converted one by one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,9 +10,6 @@
 #include "analog_piece.h"
 #include "internal.h"
 #include "pool.h"
-
-/* Longest product whose sums of INT8 products and of clamped codes fit 32 bits. */
-#define MAX_FAST_K 16384
 
 /* ------------------------------------------------------------ parameters */
 
@@ -59,125 +52,49 @@ void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *confi
 	}
 }
 
-/* ----------------------------------------------------------------- proof */
-
-/* Whether no input can take a sum of levels out of the range of any step. */
-static bool lossless(const struct mx_analog *a, int32_t positive, int32_t negative)
-{
-	int32_t largest = (1 << a->dac_bits) - 1;
-	uint32_t step;
-
-	for (step = 0; step < a->steps; step++) {
-		int32_t high = positive * largest, low = negative * largest;
-
-		if (a->step_signed[step]) {
-			high -= low;
-			low = -high;
-		}
-		if (high > a->high[step] || low < a->low[step])
-			return false;
-	}
-	return true;
-}
-
-/* Adds a slice of one column, from the group's first row @first on, to the weights at @easy. */
-static void add_easy(const struct mx_analog *a, const int8_t *level, size_t first, size_t rows,
-		     uint32_t slice, int8_t *easy)
-{
-	size_t r;
-
-	for (r = first; r < first + rows; r++)
-		easy[r / 4 * 4 * COLS + r % 4] += level[r - first] *
-						  (1 << (a->cell_bits * slice));
-}
-
-/* Of one column slice of one group. */
-static bool proved(const struct mx_analog *a, const int8_t *level, size_t rows)
-{
-	int32_t positive = 0, negative = 0;
-	size_t r;
-
-	if (a->keys.mapping == MX_OFFSET) {
-		for (r = 0; r < rows; r++)
-			positive += (uint8_t)level[r];
-	} else {
-		for (r = 0; r < rows; r++) {
-			positive += level[r] > 0 ? level[r] : 0;
-			negative += level[r] < 0 ? level[r] : 0;
-		}
-	}
-	return lossless(a, positive, negative);
-}
-
-/* Fills piece->hard, easy, some_easy and some_hard. */
-static void prove(const struct work *work, struct piece *piece)
-{
-	const struct mx_analog *a = work->a;
-	size_t k = work->p->k, left = work->p->n - piece->panel * COLS, group, c, rows, first;
-	size_t cols = left < COLS ? left : COLS; /* the last panel may have columns of nobody */
-	uint32_t slice;
-
-	memset(piece->easy, 0, mx_analog_pad(k, 4) * COLS);
-	for (group = 0; group < work->groups; group++) {
-		first = group * a->active;
-		rows = k - first < a->active ? k - first : a->active;
-		for (slice = 0; slice < a->slices; slice++) {
-			piece->hard[group][slice] = (1u << cols) - 1;
-			for (c = 0; work->proves && a->lsb[slice] == 1 && c < cols; c++) {
-				mx_analog_levels(a, piece->column + c * piece->stride + first, rows,
-						 slice, piece->level);
-				if (!proved(a, piece->level, rows))
-					continue;
-				piece->hard[group][slice] &= ~(1 << c);
-				piece->some_easy = true;
-				add_easy(a, piece->level, first, rows, slice, piece->easy + 4 * c);
-			}
-			if (piece->hard[group][slice])
-				piece->some_hard = true;
-		}
-	}
-}
-
 /* --------------------------------------------------------------- product */
 
 /* acc += sum of easy * x, with x as bytes that are not negative: see mx_analog_flip() */
 static void multiply_easy(struct work *work, struct piece *piece)
 {
-	size_t k = work->p->k, row, rows, r, t, c, tile_bytes = mx_analog_pad(k, 4) * TILE;
-	int32_t shift[COLS] = { 0 };
+	const struct mx_panel *panel = &work->prepared->panel[piece->panel];
+	size_t quads = (work->prepared->w.k + 3) / 4, row, rows, t, c;
+	int64_t flip = mx_analog_flip(work->a);
+	int32_t sums[COLS];
 
-	for (r = 0; r < k; r++)
-		for (c = 0; c < COLS; c++)
-			shift[c] += mx_analog_flip(work->a) *
-				    piece->easy[(r / 4 * COLS + c) * 4 + r % 4];
 	for (row = 0; row < piece->rows; row += TILE) {
+		const uint8_t *tile = work->tile + (piece->row + row) * quads * 4;
+
 		rows = piece->rows - row < TILE ? piece->rows - row : TILE;
-		work->kernel->tile8(piece->easy, work->tile + (piece->row + row) / TILE * tile_bytes,
-				    (k + 3) / 4, piece->sums);
-		for (t = 0; t < rows; t++)
+		if (rows == TILE)
+			work->kernel->tile8(panel->easy, tile, quads, piece->sums);
+		for (t = 0; rows < TILE && t < rows; t++) {
+			work->kernel->row8(panel->easy, tile + 4 * t, quads, sums);
 			for (c = 0; c < COLS; c++)
-				piece->acc[c][row + t] += piece->sums[c][t] - shift[c];
+				piece->sums[c][t] = sums[c];
+		}
+		for (c = 0; c < COLS; c++)
+			for (t = 0; t < rows; t++)
+				piece->acc[c][row + t] += piece->sums[c][t] -
+							  flip * panel->easy_sum[c];
 	}
 }
 
 /* What the chip takes off digitally. */
-static void correct(const struct work *work, struct piece *piece)
+static void correct(const struct work *work, struct piece *piece, bool some_easy)
 {
 	const struct mx_analog *a = work->a;
-	int64_t sum_w[COLS] = { 0 }, pedestal = 0, offset;
-	size_t t, c, r;
+	const struct mx_panel *panel = &work->prepared->panel[piece->panel];
+	int64_t pedestal = 0, offset;
+	size_t t, c;
 	uint32_t i;
 
 	/* Differential pairs subtract their pedestals by themselves. */
 	if (a->keys.mapping == MX_OFFSET)
 		for (i = 0; i < a->slices; i++)
 			pedestal += (int64_t)a->pedestal << (a->cell_bits * i);
-	if (work->p->x_shift)
-		for (c = 0; c < COLS; c++)
-			for (r = 0; r < work->p->k; r++)
-				sum_w[c] += work->p->x_shift * piece->column[c * piece->stride + r];
 	/* Easy weights are w, not w + 128: with them it is off already. */
-	offset = a->keys.mapping == MX_OFFSET && !piece->some_easy ? 128 : 0;
+	offset = a->keys.mapping == MX_OFFSET && !some_easy ? 128 : 0;
 	for (t = 0; t < piece->rows; t++) {
 		/* rounded half up */
 		int64_t twice = 2 * pedestal * work->sum_x[piece->row + t] + a->unit;
@@ -185,32 +102,37 @@ static void correct(const struct work *work, struct piece *piece)
 
 		off += offset * work->sum_x[piece->row + t];
 		for (c = 0; c < COLS; c++)
-			piece->out[t][c] = piece->acc[c][t] + piece->fast[c][t] - off - sum_w[c];
+			piece->out[t][c] = piece->acc[c][t] + piece->fast[c][t] - off -
+					   work->p->x_shift * panel->sum[c];
 	}
+	for (t = piece->rows / TILE * TILE; t < piece->rows; t++)
+		for (c = 0; c < COLS; c++)
+			piece->out[t][c] += piece->few[t % TILE][c];
 }
 
 static void compute(struct work *work, struct piece *piece)
 {
 	const struct mx_analog_product *p = work->p;
-	size_t panel_bytes = mx_analog_pad(p->k, 4) * COLS, group, i, c;
-	const int8_t *panel = p->panels + piece->panel * panel_bytes;
+	const struct mx_panel *panel = &work->prepared->panel[piece->panel];
+	uint16_t columns = mx_analog_columns(work->prepared, piece->panel);
+	bool easy = work->proves && panel->easy;
+	size_t group;
+	uint32_t slice;
 
-	for (i = 0; i < (p->k + 3) / 4; i++)
-		for (c = 0; c < COLS; c++)
-			memcpy(piece->column + c * piece->stride + 4 * i,
-			       panel + (i * COLS + c) * 4, 4);
 	memset(piece->fast, 0, COLS * sizeof(*piece->fast));
+	memset(piece->few, 0, TILE * sizeof(*piece->few));
 	memset(piece->acc, 0, COLS * sizeof(*piece->acc));
-	prove(work, piece);
-	if (piece->some_easy) {
-		/* Levels of offset weights are w + 128, which no signed byte holds. */
-		for (i = 0; work->a->keys.mapping == MX_OFFSET && i < panel_bytes; i++)
-			piece->easy[i] ^= 0x80;
+	if (easy)
 		multiply_easy(work, piece);
+	for (group = 0; group < work->prepared->groups; group++) {
+		for (slice = 0; slice < work->a->slices; slice++) {
+			if (work->proves)
+				columns = panel->hard[group][slice];
+			if (columns)
+				mx_analog_convert(work, piece, group, slice, columns);
+		}
 	}
-	for (group = 0; piece->some_hard && group < work->groups; group++)
-		mx_analog_convert(work, piece, group);
-	correct(work, piece);
+	correct(work, piece, easy);
 	p->put(p->arg, piece->row, piece->rows, piece->panel * COLS,
 	       (const int64_t (*)[COLS])piece->out);
 }
@@ -218,17 +140,15 @@ static void compute(struct work *work, struct piece *piece)
 static void run_piece(void *arg, uint64_t i)
 {
 	struct work *work = arg;
-	size_t k = mx_analog_pad(work->p->k, 64), active = mx_analog_pad(work->a->active, 64);
+	size_t active = mx_analog_pad(work->a->active, 64);
 	struct piece piece = {
 		.panel = i / work->token_pieces, .row = i % work->token_pieces * PIECE,
-		.stride = k,
 	};
 	/* Each part is a multiple of 64 bytes. */
 	size_t bytes[] = {
-		COLS * piece.stride, active + LEVEL_SLACK, k * COLS,
-		mx_analog_pad(work->groups * sizeof(*piece.hard), 64),
-		active * COLS * 3, COLS * sizeof(*piece.fast), COLS * sizeof(*piece.acc),
-		PIECE * sizeof(*piece.out),
+		active + LEVEL_SLACK, active * COLS * 2, active * COLS,
+		COLS * sizeof(*piece.fast), TILE * sizeof(*piece.few),
+		COLS * sizeof(*piece.acc), PIECE * sizeof(*piece.out),
 	};
 	uint8_t *part_at[ARRAY_SIZE(bytes)], *memory;
 	size_t all = 0, j;
@@ -243,14 +163,13 @@ static void run_piece(void *arg, uint64_t i)
 	}
 	for (j = 0, all = 0; j < ARRAY_SIZE(bytes); all += bytes[j++])
 		part_at[j] = memory + all;
-	piece.column = (int8_t *)part_at[0];
-	piece.level = (int8_t *)part_at[1];
-	piece.easy = (int8_t *)part_at[2];
-	piece.hard = (void *)part_at[3];
-	piece.cells = (int16_t *)part_at[4];
-	piece.fast = (void *)part_at[5];
-	piece.acc = (void *)part_at[6];
-	piece.out = (void *)part_at[7];
+	piece.level = (int8_t *)part_at[0];
+	piece.cells = (int16_t *)part_at[1];
+	piece.narrow = (int8_t *)part_at[2];
+	piece.fast = (void *)part_at[3];
+	piece.few = (void *)part_at[4];
+	piece.acc = (void *)part_at[5];
+	piece.out = (void *)part_at[6];
 	compute(work, &piece);
 	free(memory);
 	atomic_fetch_add_explicit(&work->saturated, piece.saturated, memory_order_relaxed);
@@ -261,7 +180,7 @@ static void prepare_block(void *arg, uint64_t block)
 {
 	struct work *work = arg;
 	const struct mx_analog_product *p = work->p;
-	size_t group, row, r, tile_bytes = mx_analog_pad(p->k, 4) * TILE;
+	size_t group, row, r, tile_bytes = mx_analog_pad(work->prepared->w.k, 4) * TILE;
 
 	if (work->tile)
 		memset(work->tile + block * BLOCK / TILE * tile_bytes, 0,
@@ -271,18 +190,18 @@ static void prepare_block(void *arg, uint64_t block)
 		bool is_signed = work->a->keys.input != MX_UNSIGNED;
 		int64_t sum = 0;
 
-		for (r = 0; r < p->k; r++)
+		for (r = 0; r < work->prepared->w.k; r++)
 			sum += is_signed ? (int8_t)x[r] : x[r];
 		work->sum_x[row] = sum;
-		for (r = 0; work->tile && r < p->k; r++)
+		for (r = 0; work->tile && r < work->prepared->w.k; r++)
 			work->tile[row / TILE * tile_bytes + (r / 4 * TILE + row % TILE) * 4 + r % 4] =
 				x[r] ^ mx_analog_flip(work->a);
 	}
 	if (work->digits)
 		memset(mx_analog_digits_at(work, block * BLOCK / TILE, 0, 0), 0,
-		       BLOCK / TILE * work->groups * work->a->steps *
+		       BLOCK / TILE * work->prepared->groups * work->a->steps *
 		       mx_analog_digits_bytes(work->a));
-	for (group = 0; group < work->groups; group++) {
+	for (group = 0; group < work->prepared->groups; group++) {
 		if (work->tables)
 			mx_analog_index(work, block, group);
 		else
@@ -308,30 +227,31 @@ int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product 
 {
 	struct work work = {
 		.a = analog, .p = product, .kernel = kernel_of(isa),
-		.groups = mx_analog_groups(analog, product->k),
+		.prepared = product->prepared,
 		.token_pieces = (product->rows + PIECE - 1) / PIECE,
 	};
-	size_t panels = (product->n + COLS - 1) / COLS;
+	size_t k = product->prepared->w.k, groups = product->prepared->groups;
 	size_t blocks = (product->rows + BLOCK - 1) / BLOCK;
 
 	product->saturated = 0;
 	work.proves = !product->no_proof && !product->sums && !product->codes &&
-		      !analog->effects && product->k <= MAX_FAST_K;
-	if (product->k <= MAX_FAST_K)
+		      !analog->effects && k <= MAX_FAST_K;
+	if (k <= MAX_FAST_K && product->rows >= TABLE_TOKENS)
 		mx_analog_plan_tables(&work);
+	mx_analog_plan_tiles(&work);
 	work.sum_x = malloc((product->rows + 1) * sizeof(*work.sum_x));
 	if (work.tables)
-		work.index = aligned_alloc(64, blocks * work.groups * work.index_bytes);
+		work.index = aligned_alloc(64, blocks * groups * work.index_bytes);
 	else
-		work.digits = aligned_alloc(64, blocks * (BLOCK / TILE) * work.groups *
+		work.digits = aligned_alloc(64, blocks * (BLOCK / TILE) * groups *
 					    analog->steps * mx_analog_digits_bytes(analog));
 	if (work.proves)
-		work.tile = aligned_alloc(64, blocks * BLOCK * mx_analog_pad(product->k, 4));
+		work.tile = aligned_alloc(64, blocks * BLOCK * mx_analog_pad(k, 4));
 	if (!work.sum_x || !(work.index || work.digits) || (work.proves && !work.tile)) {
 		atomic_store(&work.no_memory, true);
 	} else {
 		mx_pool_for(pool, blocks, prepare_block, &work);
-		mx_pool_for(pool, panels * work.token_pieces, run_piece, &work);
+		mx_pool_for(pool, product->prepared->nr_panels * work.token_pieces, run_piece, &work);
 	}
 	free(work.tile);
 	free(work.sum_x);

@@ -70,12 +70,42 @@ struct mx_analog {
 void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed);
 
 /**
- * struct mx_analog_product - a product y = x w of integers
- * @panels:	weights, see MXACCEL_PANEL_OFFSET; aligned to MXACCEL_WORD
+ * struct mx_analog_weights - the weights of a product
+ * @panels:	see MXACCEL_PANEL_OFFSET; aligned to MXACCEL_WORD
  * @place:	where the first of them lies among the chip's cells: random numbers of
- *		a cell depend on it. MX_ANALOG_CELLS apart for each byte.
+ *		a cell depend on it
  * @k:		length of the dot products
  * @n:		output columns
+ */
+struct mx_analog_weights {
+	const int8_t *panels;
+	uint64_t place;
+	size_t k;
+	size_t n;
+};
+
+struct mx_analog_prepared;
+
+/**
+ * mx_analog_prepare() - do once what depends on the weights alone
+ *
+ * Proves, or not, of each column slice that its conversions lose nothing, and with
+ * effects draws the cells. That takes one byte for each weight and slice with effects,
+ * two where a level is beyond 127 parts of a count; one for each weight of the panels of
+ * which a part is proved; next to nothing else. @weights->panels must stay.
+ * Return: what mx_analog_multiply() takes, or NULL without memory.
+ */
+struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
+					     const struct mx_analog_weights *weights,
+					     struct mx_pool *pool);
+/* NULL is harmless. */
+void mx_analog_prepared_free(struct mx_analog_prepared *prepared);
+/* Whether no conversion of any input loses anything: the product is the exact one. */
+bool mx_analog_lossless(const struct mx_analog_prepared *prepared);
+
+/**
+ * struct mx_analog_product - a product y = x w of integers
+ * @prepared:	the weights
  * @x:		inputs: int8, or uint8 if the input coding is unsigned
  * @x_stride:	bytes from row to row
  * @x_shift:	they stand for x - @x_shift: signed activations in unsigned coding
@@ -89,10 +119,7 @@ void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *confi
  * @saturated:	out: conversions whose code was clamped
  */
 struct mx_analog_product {
-	const int8_t *panels;
-	uint64_t place;
-	size_t k;
-	size_t n;
+	const struct mx_analog_prepared *prepared;
 	const uint8_t *x;
 	size_t x_stride;
 	int32_t x_shift;

@@ -19,6 +19,15 @@
 
 #define VBMI __attribute__((target("avx512vbmi")))
 
+/*
+ * acc += dot products of four bytes of @digit and the four at @level. Not the intrinsic:
+ * with sixteen of them GCC 12 moves its accumulators around and spills half.
+ */
+static inline __always_inline void add_four(__m512i *acc, __m512i digit, const int8_t *level)
+{
+	asm("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(*acc) : "v"(digit), "m"(*(const int8_t (*)[4])level));
+}
+
 static void tile8(const int8_t *level, const uint8_t *digit, size_t quads,
 		  int32_t sums[COLS][TILE])
 {
@@ -33,12 +42,8 @@ static void tile8(const int8_t *level, const uint8_t *digit, size_t quads,
 		__m512i d = _mm512_loadu_si512(digit);
 
 #pragma GCC unroll 16
-		for (c = 0; c < COLS; c++) {
-			int four;
-
-			memcpy(&four, level + 4 * c, sizeof(four));
-			acc[c] = _mm512_dpbusd_epi32(acc[c], d, _mm512_set1_epi32(four));
-		}
+		for (c = 0; c < COLS; c++)
+			add_four(&acc[c], d, level + 4 * c);
 	}
 #pragma GCC unroll 16
 	for (c = 0; c < COLS; c++)
@@ -69,6 +74,146 @@ static void tile16(const int16_t *level, const int16_t *digit, size_t pairs,
 #pragma GCC unroll 16
 	for (c = 0; c < COLS; c++)
 		_mm512_storeu_si512(sums[c], acc[c]);
+}
+
+static void row8(const int8_t *level, const uint8_t *digit, size_t quads, int32_t sums[COLS])
+{
+	__m512i acc[2] = { _mm512_setzero_si512(), _mm512_setzero_si512() };
+	size_t q;
+	int four;
+
+	for (q = 0; q < quads; q++) {
+		memcpy(&four, digit + 4 * TILE * q, sizeof(four));
+		acc[q % 2] = _mm512_dpbusd_epi32(acc[q % 2], _mm512_set1_epi32(four),
+						 _mm512_loadu_si512(level + 4 * COLS * q));
+	}
+	_mm512_storeu_si512(sums, _mm512_add_epi32(acc[0], acc[1]));
+}
+
+static void levels(const struct mx_analog *analog, const int8_t *w, size_t bytes,
+		   uint32_t slice, int8_t *level)
+{
+	const __m128i shift = _mm_cvtsi32_si128(slice * analog->cell_bits);
+	/* Bytes are shifted as pairs: what comes from the neighbour is cut off. */
+	const __m512i top = _mm512_set1_epi8(analog->top & 0xff >> slice * analog->cell_bits);
+	const __m512i sign = _mm512_set1_epi8(-128);
+	const __m512i most = _mm512_set1_epi8(mx_analog_weight_fits(analog, -128) ? 128 : 127);
+	bool offset = analog->keys.mapping == MX_OFFSET;
+	size_t i;
+
+	for (i = 0; i < bytes; i += 64) {
+		__m512i v = _mm512_loadu_si512(w + i), digit;
+
+		digit = offset ? _mm512_xor_si512(v, sign) :
+				 _mm512_min_epu8(_mm512_abs_epi8(v), most);
+		digit = _mm512_and_si512(_mm512_srl_epi16(digit, shift), top);
+		if (!offset)
+			digit = _mm512_mask_sub_epi8(digit, _mm512_movepi8_mask(v),
+						     _mm512_setzero_si512(), digit);
+		_mm512_storeu_si512(level + i, digit);
+	}
+}
+
+/* Codes of a vector of sums; @clamped: lanes whose code was clamped */
+static inline __always_inline __m512i to_codes(const struct mx_group_codes *group, uint32_t step,
+					       __m512i sum, __mmask16 *clamped)
+{
+	const __m512i rest = _mm512_set1_epi32((1 << group->shift) - 1);
+	__m512i up = _mm512_add_epi32(sum, _mm512_set1_epi32((1 << group->shift) / 2));
+	__m512i code = _mm512_sra_epi32(up, _mm_cvtsi32_si128(group->shift)), in;
+
+	if (group->half_even && group->shift)
+		code = _mm512_mask_and_epi32(code, _mm512_testn_epi32_mask(up, rest), code,
+					     _mm512_set1_epi32(~1));
+	in = _mm512_max_epi32(_mm512_min_epi32(code, _mm512_set1_epi32(group->high[step])),
+			      _mm512_set1_epi32(group->low[step]));
+	*clamped = _mm512_cmpneq_epi32_mask(code, in);
+	return in;
+}
+
+static uint64_t tile_codes(const struct mx_group_codes *group, int32_t acc[COLS][PIECE])
+{
+	__m512i clamped = _mm512_setzero_si512(), sum[COLS];
+	const __m512i one = _mm512_set1_epi32(1);
+	uint32_t step;
+	size_t q;
+	int c;
+
+	for (step = 0; step < group->steps; step++) {
+		const __m512i weight = _mm512_set1_epi32(group->weight[step] & 0xffff);
+		const uint8_t *digit = group->digit + step * group->step_bytes;
+		const int8_t *level = group->level;
+
+#pragma GCC unroll 16
+		for (c = 0; c < COLS; c++)
+			sum[c] = _mm512_setzero_si512();
+		for (q = 0; q < group->quads; q++, level += 4 * COLS, digit += 4 * TILE) {
+			__m512i d = _mm512_loadu_si512(digit);
+
+#pragma GCC unroll 16
+			for (c = 0; c < COLS; c++)
+				add_four(&sum[c], d, level + 4 * c);
+		}
+#pragma GCC unroll 16
+		for (c = 0; c < COLS; c++) {
+			__mmask16 over;
+			__m512i code = to_codes(group, step, sum[c], &over);
+
+			if (!(group->columns >> c & 1))
+				continue;
+			clamped = _mm512_mask_add_epi32(clamped, over, clamped, one);
+			/* Low halves of codes by weights; the high half of a weight is 0. */
+			_mm512_storeu_si512(acc[c], _mm512_dpwssd_epi32(
+				_mm512_loadu_si512(acc[c]), code, weight));
+		}
+	}
+	return _mm512_reduce_add_epi32(clamped);
+}
+
+/* Columns in lanes, and all steps of a token at once. */
+static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
+			    int32_t acc[TILE][COLS])
+{
+	size_t q, t, step_bytes = group->step_bytes;
+	uint64_t clamped = 0;
+	uint32_t step;
+
+	for (t = 0; t < tokens; t++) {
+		__m512i sum[MX_MAX_STEPS], all = _mm512_loadu_si512(acc[t]);
+		const uint8_t *digit = group->digit + 4 * t;
+
+#pragma GCC unroll 8
+		for (step = 0; step < MX_MAX_STEPS; step++)
+			sum[step] = _mm512_setzero_si512();
+		for (q = 0; q < group->quads; q++, digit += 4 * TILE) {
+			__m512i level = _mm512_loadu_si512(group->level + 4 * COLS * q);
+
+#pragma GCC unroll 8
+			for (step = 0; step < MX_MAX_STEPS; step++) {
+				int four;
+
+				if (step >= group->steps)
+					break;
+				memcpy(&four, digit + step * step_bytes, sizeof(four));
+				sum[step] = _mm512_dpbusd_epi32(sum[step],
+								_mm512_set1_epi32(four), level);
+			}
+		}
+#pragma GCC unroll 8
+		for (step = 0; step < MX_MAX_STEPS; step++) {
+			__mmask16 over;
+			__m512i code;
+
+			if (step >= group->steps)
+				break;
+			code = to_codes(group, step, sum[step], &over);
+			clamped += __builtin_popcount(over & group->columns);
+			all = _mm512_mask_add_epi32(all, group->columns, all, _mm512_mullo_epi32(
+				code, _mm512_set1_epi32(group->weight[step])));
+		}
+		_mm512_storeu_si512(acc[t], all);
+	}
+	return clamped;
 }
 
 /*
@@ -214,5 +359,9 @@ VBMI static uint64_t lut(const struct mx_lut_column *column)
 	return column->divisor ? convert_column(column, true) : convert_column(column, false);
 }
 
-const struct mx_analog_kernel mx_analog_avx512 = { tile8, tile16, convert, NULL };
-const struct mx_analog_kernel mx_analog_avx512_vbmi = { tile8, tile16, convert, lut };
+const struct mx_analog_kernel mx_analog_avx512 = {
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, NULL
+};
+const struct mx_analog_kernel mx_analog_avx512_vbmi = {
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, lut
+};

@@ -2,8 +2,8 @@
 /* Cells: the levels that they have, once programmed. */
 #include <string.h>
 
-#include "analog_kernel.h"
 #include "analog_noise.h"
+#include "analog_prepare.h"
 #include "philox.h"
 
 /* What differs from cell to cell. */
@@ -63,7 +63,7 @@ static int32_t effective_level(const struct mx_analog *a, int w, uint32_t slice,
 	       conductance(a, level < 0 ? -level : 0, &second);
 }
 
-void mx_analog_cells(const struct mx_analog *analog, const struct mx_analog_product *product,
+void mx_analog_cells(const struct mx_analog *analog, const struct mx_analog_weights *weights,
 		     size_t panel, size_t first, size_t rows, uint32_t slice, int16_t *level)
 {
 	size_t r, c, at;
@@ -73,11 +73,11 @@ void mx_analog_cells(const struct mx_analog *analog, const struct mx_analog_prod
 	memset(level, 0, (rows + 3) / 4 * 4 * COLS * sizeof(*level));
 	for (r = 0; r < rows; r++) {
 		for (c = 0; c < COLS; c++) {
-			at = MXACCEL_PANEL_OFFSET(panel * COLS + c, first + r, product->k);
-			w = product->panels[at];
+			at = MXACCEL_PANEL_OFFSET(panel * COLS + c, first + r, weights->k);
+			w = weights->panels[at];
 			to = &level[(r / 2 * COLS + c) * 2 + r % 2];
 			if (analog->effects)
-				*to = effective_level(analog, w, slice, product->place + at);
+				*to = effective_level(analog, w, slice, weights->place + at);
 			else
 				*to = mx_analog_level(analog, w, slice);
 		}

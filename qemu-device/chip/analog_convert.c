@@ -1,28 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Conversions of one group of rows: sums, codes, shift-and-add. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "analog_piece.h"
-
-void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t rows,
-		      uint32_t slice, int8_t *level)
-{
-	uint8_t shift = slice * analog->cell_bits, top = analog->top;
-	uint8_t most = mx_analog_weight_fits(analog, -128) ? 128 : 127;
-	size_t r;
-
-	if (analog->keys.mapping == MX_OFFSET) {
-		for (r = 0; r < rows; r++)
-			level[r] = (uint8_t)((uint8_t)w[r] ^ 0x80) >> shift & top;
-		return;
-	}
-	for (r = 0; r < rows; r++) {
-		uint8_t magnitude = w[r] < 0 ? -w[r] : w[r], digit;
-
-		digit = (magnitude > most ? most : magnitude) >> shift & top;
-		level[r] = w[r] < 0 ? -digit : digit;
-	}
-}
 
 /* --------------------------------------------------------- by sums of tiles */
 
@@ -30,7 +11,7 @@ void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t ro
 static int32_t *record(const struct work *work, int32_t *array, size_t group, uint32_t slice,
 		       uint32_t step, size_t n)
 {
-	size_t at = ((group * work->a->slices + slice) * work->a->steps + step) * work->p->n + n;
+	size_t at = ((group * work->a->slices + slice) * work->a->steps + step) * work->prepared->w.n + n;
 
 	return array ? array + at * work->p->rows : NULL;
 }
@@ -73,77 +54,158 @@ static void convert_tile(struct work *work, struct piece *piece, const struct ti
 	}
 }
 
-/* Digits of a block's tiles: of each step [r / per][TILE][per], 16-bit or, four to a word, bytes. */
+/*
+ * Digits of a block's tiles, of each step: if there are @words, 16-bit [r / 2][TILE][2];
+ * behind their place as bytes [r / 4][TILE][4].
+ */
 void mx_analog_digits(struct work *work, size_t block, size_t group)
 {
 	const struct mx_analog *a = work->a;
-	size_t first = group * a->active, rows = work->p->k - first, row, r, at;
-	uint32_t step;
+	size_t first = group * a->active, rows = mx_analog_rows(work->prepared, group), row, r;
+	size_t bytes_at = mx_analog_pad(a->active, 4) * TILE * 2;
+	uint32_t step, mask = ((1 << a->dac_bits) - 1) * 0x01010101u;
 
-	if (rows > a->active)
-		rows = a->active;
 	for (row = block * BLOCK; row < (block + 1) * BLOCK && row < work->p->rows; row++) {
 		const uint8_t *x = work->p->x + row * work->p->x_stride + first;
 
 		for (step = 0; step < a->steps; step++) {
-			uint8_t *bytes = mx_analog_digits_at(work, row / TILE, group, step);
-			int16_t *words = (int16_t *)bytes;
+			uint8_t *to = mx_analog_digits_at(work, row / TILE, group, step);
+			int16_t *words = (int16_t *)to;
 
-			for (r = 0; r < rows; r++) {
-				int digit = mx_analog_digit(a, x[r], step);
+			for (r = 0; work->words && r < rows; r++)
+				words[(r / 2 * TILE + row % TILE) * 2 + r % 2] =
+					mx_analog_digit(a, x[r], step);
+			to += bytes_at + row % TILE * 4;
+			/* Signed digits are never taken as bytes. */
+			for (r = 0; !a->step_signed[step] && r < rows; r += 4, to += TILE * 4) {
+				uint32_t four = 0;
 
-				at = (r / 2 * TILE + row % TILE) * 2 + r % 2;
-				words[at] = digit;
-				at = (r / 4 * TILE + row % TILE) * 4 + r % 4;
-				bytes[mx_analog_pad(a->active, 4) * TILE * 2 + at] = digit;
+				memcpy(&four, x + r, rows - r < 4 ? rows - r : 4);
+				four = four >> (step * a->dac_bits) & mask;
+				memcpy(to, &four, sizeof(four));
 			}
 		}
 	}
 }
 
-/* Levels of a slice to bytes in fours; false if one does not fit. */
-static bool to_bytes(struct piece *piece, size_t rows)
+/* Magnitude that a sum cannot exceed: cells with effects reach four times the highest level. */
+static int64_t largest_sum(const struct mx_analog *a)
 {
-	int8_t *bytes = (int8_t *)(piece->cells + mx_analog_pad(rows, 4) * COLS);
-	size_t r, c;
+	return (int64_t)a->active * a->top * ((1 << a->dac_bits) - 1) * a->unit *
+	       (a->effects ? 4 : 1);
+}
 
-	for (r = 0; r < mx_analog_pad(rows, 4); r++) {
-		for (c = 0; c < COLS; c++) {
-			int16_t level = piece->cells[(r / 2 * COLS + c) * 2 + r % 2];
+void mx_analog_plan_tiles(struct work *work)
+{
+	const struct mx_analog *a = work->a;
+	int64_t all = 0;
+	uint32_t step, slice;
 
-			if (level > 127 || level < -128)
-				return false;
-			bytes[(r / 4 * COLS + c) * 4 + r % 4] = level;
+	work->words = atomic_load(&work->prepared->some_wide) || (!a->effects && a->top > 127);
+	work->fused = !work->p->sums && !work->p->codes;
+	for (step = 0; step < a->steps; step++) {
+		if (a->step_signed[step]) {
+			work->words = true;
+			work->fused = false;
+		}
+		for (slice = 0; slice < a->slices; slice++) {
+			int64_t divisor = a->unit * a->lsb[slice], code = largest_sum(a) / divisor + 1;
+			int64_t weight = llabs(a->step_weight[step]) * (int64_t)a->lsb[slice] <<
+					 (a->cell_bits * slice);
+
+			if ((divisor & (divisor - 1)) || weight > INT16_MAX ||
+			    a->high[step] > INT16_MAX)
+				work->fused = false;
+			all += weight * (code < a->high[step] ? code : a->high[step]);
 		}
 	}
-	return true;
+	if (all * (int64_t)work->prepared->groups > INT32_MAX)
+		work->fused = false;
+}
+
+/* All steps of a slice at once. */
+static void convert_fused(struct work *work, struct piece *piece, const struct tile *of,
+			  const int8_t *narrow, size_t rows)
+{
+	const struct mx_analog *a = work->a;
+	struct mx_group_codes codes = {
+		.level = narrow, .step_bytes = mx_analog_digits_bytes(a),
+		.quads = (rows + 3) / 4, .columns = of->columns, .steps = a->steps,
+		.half_even = a->keys.adc_tie == MX_HALF_EVEN,
+	};
+	int32_t (*acc)[PIECE] = piece->fast;
+	size_t row, left;
+	uint32_t i;
+
+	while (a->unit * a->lsb[of->slice] >> (codes.shift + 1))
+		codes.shift++;
+	for (i = 0; i < a->steps; i++) {
+		codes.low[i] = a->low[i];
+		codes.high[i] = a->high[i];
+		codes.weight[i] = a->step_weight[i] * a->lsb[of->slice] *
+				  (1 << (a->cell_bits * of->slice));
+	}
+	for (row = 0; row < piece->rows; row += TILE) {
+		codes.digit = mx_analog_digits_at(work, (piece->row + row) / TILE, of->group, 0) +
+			      mx_analog_pad(a->active, 4) * TILE * 2;
+		left = piece->rows - row;
+		if (left < TILE)
+			piece->saturated += work->kernel->token_codes(&codes, left, piece->few);
+		else
+			piece->saturated += work->kernel->tile_codes(
+				&codes, (int32_t (*)[PIECE])(acc[0] + row));
+	}
+}
+
+/* The levels of a slice of a group, as bytes if they fit. */
+static struct mx_cells levels_of(struct work *work, struct piece *piece, size_t group,
+				 uint32_t slice)
+{
+	const struct mx_analog *a = work->a;
+	const struct mx_panel *panel = &work->prepared->panel[piece->panel];
+	size_t first = group * a->active, rows = mx_analog_rows(work->prepared, group);
+	struct mx_cells cells = { NULL, piece->cells };
+
+	if (panel->cells)
+		return panel->cells[group][slice];
+	if (first % 4 == 0 && a->top <= 127) {
+		work->kernel->levels(a, mx_analog_panel(work->prepared, piece->panel) +
+				     first * COLS, mx_analog_pad(rows, 4) * COLS, slice,
+				     piece->narrow);
+		cells.narrow = piece->narrow;
+		if (!work->words)
+			return cells;
+	}
+	mx_analog_cells(a, &work->prepared->w, piece->panel, first, rows, slice, piece->cells);
+	if (!cells.narrow && mx_analog_narrow(piece->cells, rows, piece->narrow))
+		cells.narrow = piece->narrow;
+	return cells;
 }
 
 static void convert_with_tiles(struct work *work, struct piece *piece, size_t group,
-			       uint32_t slice)
+			       uint32_t slice, uint16_t columns)
 {
 	const struct mx_analog *a = work->a;
-	size_t first = group * a->active, rows = work->p->k - first;
-	struct tile tile = { group, slice, 0, piece->hard[group][slice], 0, 0 };
-	bool narrow;
+	size_t rows = mx_analog_rows(work->prepared, group);
+	struct mx_cells cells = levels_of(work, piece, group, slice);
+	struct tile tile = { group, slice, 0, columns, 0, 0 };
 
-	if (rows > a->active)
-		rows = a->active;
-	mx_analog_cells(a, work->p, piece->panel, first, rows, slice, piece->cells);
-	narrow = to_bytes(piece, rows);
+	if (work->fused && cells.narrow) {
+		convert_fused(work, piece, &tile, cells.narrow, rows);
+		return;
+	}
 	for (tile.row = 0; tile.row < piece->rows; tile.row += TILE) {
 		tile.rows = piece->rows - tile.row < TILE ? piece->rows - tile.row : TILE;
 		for (tile.step = 0; tile.step < a->steps; tile.step++) {
 			const uint8_t *digits = mx_analog_digits_at(work,
 				(piece->row + tile.row) / TILE, group, tile.step);
 
-			if (narrow && !a->step_signed[tile.step])
-				work->kernel->tile8((int8_t *)(piece->cells +
-							       mx_analog_pad(rows, 4) * COLS),
+			if (cells.narrow && !a->step_signed[tile.step])
+				work->kernel->tile8(cells.narrow,
 						    digits + mx_analog_pad(a->active, 4) * TILE * 2,
 						    (rows + 3) / 4, piece->sums);
 			else
-				work->kernel->tile16(piece->cells, (const int16_t *)digits,
+				work->kernel->tile16(cells.wide, (const int16_t *)digits,
 						     (rows + 1) / 2, piece->sums);
 			convert_tile(work, piece, &tile);
 		}
@@ -185,8 +247,8 @@ static uint64_t transpose(uint64_t m)
 
 void mx_analog_index(struct work *work, size_t block, size_t group)
 {
-	size_t first = group * work->a->active, rows = work->p->k - first, t, g, s, r;
-	uint8_t *index = work->index + (block * work->groups + group) * work->index_bytes;
+	size_t first = group * work->a->active, rows = work->prepared->w.k - first, t, g, s, r;
+	uint8_t *index = work->index + (block * work->prepared->groups + group) * work->index_bytes;
 
 	if (rows > work->a->active)
 		rows = work->a->active;
@@ -208,15 +270,16 @@ void mx_analog_index(struct work *work, size_t block, size_t group)
 }
 
 static void convert_with_tables(struct work *work, struct piece *piece, size_t group,
-				uint32_t slice)
+				uint32_t slice, uint16_t columns)
 {
 	const struct mx_analog *a = work->a;
-	size_t first = group * a->active, rows = work->p->k - first, c;
+	size_t first = group * a->active, rows = mx_analog_rows(work->prepared, group), c, r;
+	const int8_t *panel = mx_analog_panel(work->prepared, piece->panel);
 	int32_t lsb = a->lsb[slice], bias = a->keys.mapping == MX_OFFSET ? 0 : a->top, i;
 	struct mx_lut_column column = {
 		.level = piece->level, .tables = work->tables,
-		.block_stride = work->groups * work->index_bytes,
-		.index = work->index + (piece->row / BLOCK * work->groups + group) *
+		.block_stride = work->prepared->groups * work->index_bytes,
+		.index = work->index + (piece->row / BLOCK * work->prepared->groups + group) *
 			 work->index_bytes,
 		.blocks = (piece->rows + BLOCK - 1) / BLOCK, .bias = bias, .span = bias + a->top,
 		.lsb = lsb, .tie_even = lsb % 2 == 0 && a->keys.adc_tie == MX_HALF_EVEN,
@@ -224,8 +287,6 @@ static void convert_with_tables(struct work *work, struct piece *piece, size_t g
 		.scale = lsb << (a->cell_bits * slice),
 	};
 
-	if (rows > a->active)
-		rows = a->active;
 	for (i = 0; i < MX_MAX_STEPS; i++)
 		column.step_weight[i] = a->step_weight[i];
 	if (lsb > 1) {
@@ -242,26 +303,27 @@ static void convert_with_tables(struct work *work, struct piece *piece, size_t g
 		column.offset = 2 * ((a->active * a->top + 2 * lsb) / (2 * lsb));
 	}
 	for (c = 0; c < COLS; c++) {
-		if (!(piece->hard[group][slice] >> c & 1))
+		if (!(columns >> c & 1))
 			continue;
-		mx_analog_levels(a, piece->column + c * piece->stride + first, rows, slice,
-				 piece->level);
+		if (first % 4)
+			for (r = 0; r < rows; r++)
+				piece->level[r] = panel[((first + r) / 4 * COLS + c) * 4 +
+							(first + r) % 4];
+		else
+			for (r = 0; r < rows; r += 4)
+				memcpy(piece->level + r, panel + (first * COLS + r * COLS + 4 * c), 4);
+		mx_analog_levels(a, piece->level, rows, slice, piece->level);
 		memset(piece->level + rows, 0, LUT_ROWS * work->tables + 64 - rows);
 		column.acc = piece->fast[c];
 		piece->saturated += work->kernel->lut(&column);
 	}
 }
 
-void mx_analog_convert(struct work *work, struct piece *piece, size_t group)
+void mx_analog_convert(struct work *work, struct piece *piece, size_t group, uint32_t slice,
+		       uint16_t columns)
 {
-	uint32_t slice;
-
-	for (slice = 0; slice < work->a->slices; slice++) {
-		if (!piece->hard[group][slice])
-			continue;
-		if (work->tables)
-			convert_with_tables(work, piece, group, slice);
-		else
-			convert_with_tiles(work, piece, group, slice);
-	}
+	if (work->tables)
+		convert_with_tables(work, piece, group, slice, columns);
+	else
+		convert_with_tiles(work, piece, group, slice, columns);
 }

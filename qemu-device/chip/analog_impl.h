@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "analog_kernel.h"
+#include "analog_prepare.h"
 
 #ifndef OWN_TILES
 
@@ -47,6 +47,75 @@ static void tile16(const int16_t *level, const int16_t *digit, size_t pairs,
 			for (t = 0; t < TILE; t++)
 				sums[c][t] += level[2 * c] * digit[2 * t] +
 					      level[2 * c + 1] * digit[2 * t + 1];
+}
+
+static void levels(const struct mx_analog *analog, const int8_t *w, size_t bytes,
+		   uint32_t slice, int8_t *level)
+{
+	mx_analog_levels(analog, w, bytes, slice, level);
+}
+
+static void row8(const int8_t *level, const uint8_t *digit, size_t quads, int32_t sums[COLS])
+{
+	size_t q;
+	int c;
+
+	memset(sums, 0, COLS * sizeof(*sums));
+	for (q = 0; q < quads; q++, level += 4 * COLS, digit += 4 * TILE)
+		for (c = 0; c < COLS; c++)
+			sums[c] += (level[4 * c] * digit[0] + level[4 * c + 1] * digit[1]) +
+				   (level[4 * c + 2] * digit[2] + level[4 * c + 3] * digit[3]);
+}
+
+/* Shifts of negative numbers round down with every compiler that builds this. */
+static int32_t to_code(const struct mx_group_codes *group, uint32_t step, int32_t sum,
+		       uint32_t *clamped)
+{
+	int32_t divisor = 1 << group->shift, up = sum + divisor / 2, code = up >> group->shift;
+	int32_t in;
+
+	if (group->half_even && divisor > 1 && !(up & (divisor - 1)))
+		code &= ~1;
+	in = code > group->high[step] ? group->high[step] : code;
+	in = in < group->low[step] ? group->low[step] : in;
+	*clamped += in != code;
+	return in;
+}
+
+static uint64_t tile_codes(const struct mx_group_codes *group, int32_t acc[COLS][PIECE])
+{
+	int32_t sums[COLS][TILE] MX_SCRATCH;
+	uint32_t clamped = 0, step;
+	int c, t;
+
+	for (step = 0; step < group->steps; step++) {
+		tile8(group->level, group->digit + step * group->step_bytes, group->quads, sums);
+		for (c = 0; c < COLS; c++)
+			for (t = 0; t < TILE && group->columns >> c & 1; t++)
+				acc[c][t] += group->weight[step] *
+					     to_code(group, step, sums[c][t], &clamped);
+	}
+	return clamped;
+}
+
+static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
+			    int32_t acc[TILE][COLS])
+{
+	uint32_t clamped = 0, step;
+	int32_t sums[COLS];
+	size_t t;
+	int c;
+
+	for (t = 0; t < tokens; t++)
+		for (step = 0; step < group->steps; step++) {
+			row8(group->level, group->digit + step * group->step_bytes + 4 * t,
+			     group->quads, sums);
+			for (c = 0; c < COLS; c++)
+				if (group->columns >> c & 1)
+					acc[t][c] += group->weight[step] *
+						     to_code(group, step, sums[c], &clamped);
+		}
+	return clamped;
 }
 
 #endif
@@ -99,5 +168,7 @@ static uint32_t convert(const struct mx_converter *converter, const int32_t sum[
 }
 
 #ifndef OWN_TILES
-const struct mx_analog_kernel KERNEL = { tile8, tile16, convert, NULL };
+const struct mx_analog_kernel KERNEL = {
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, NULL
+};
 #endif

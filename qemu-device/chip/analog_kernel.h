@@ -75,12 +75,37 @@ struct mx_converter {
 };
 
 /**
+ * struct mx_group_codes - all steps of a slice of a group, converted and added up
+ * @level:	[@quads][COLS][4]
+ * @digit:	[@quads][TILE][4] of the first step, the next ones @step_bytes on
+ * @columns:	those that count
+ * @steps:	of an input
+ * @shift:	of the divisor, a power of two
+ * @half_even:	as in struct mx_converter, like @low, @high and @weight, which fit 16 bits
+ */
+struct mx_group_codes {
+	const int8_t *level;
+	const uint8_t *digit;
+	size_t step_bytes;
+	size_t quads;
+	uint16_t columns;
+	uint32_t steps;
+	uint32_t shift;
+	bool half_even;
+	int32_t low[MX_MAX_STEPS], high[MX_MAX_STEPS], weight[MX_MAX_STEPS];
+};
+
+/**
  * struct mx_analog_kernel - functions of one instruction set
  * @tile8:	sums[c][t] = sum over 4 * @quads rows of level[..] * digit[..], with
  *		level [quad][COLS][4], digit [quad][TILE][4] not negative
  * @tile16:	the same with 2 * @pairs rows in [pair][..][2]
  * @convert:	codes of a column of a tile, added to its results; returns how many
  *		were clamped. Rows of the tile that are not there have sum and code 0.
+ * @levels:	mx_analog_level() of @bytes weights, a multiple of 64, for levels up to 127
+ * @row8:	sums[c] of one token of a tile, whose digits start at @digit
+ * @tile_codes:	adds the codes of a tile, weighted, to @acc; returns how many were clamped
+ * @token_codes: the same of its first @tokens, by itself: for few of them
  * @lut:	one-bit steps, no effects: returns how many conversions saturated;
  *		NULL: this set has none
  */
@@ -91,14 +116,16 @@ struct mx_analog_kernel {
 		       int32_t sums[COLS][TILE]);
 	uint32_t (*convert)(const struct mx_converter *converter, const int32_t sum[TILE],
 			    int32_t code[TILE], int64_t acc[TILE]);
+	void (*levels)(const struct mx_analog *analog, const int8_t *w, size_t bytes,
+		       uint32_t slice, int8_t *level);
+	void (*row8)(const int8_t *level, const uint8_t *digit, size_t quads, int32_t sums[COLS]);
+	uint64_t (*tile_codes)(const struct mx_group_codes *group, int32_t acc[COLS][PIECE]);
+	uint64_t (*token_codes)(const struct mx_group_codes *group, size_t tokens,
+				int32_t acc[TILE][COLS]);
 	uint64_t (*lut)(const struct mx_lut_column *column);
 };
 
 extern const struct mx_analog_kernel mx_analog_portable, mx_analog_avx2, mx_analog_avx512,
 	mx_analog_avx512_vbmi;
-
-/* Levels of the cells of a slice, with their effects: analog_cells.c. [k / 2][COLS][2] */
-void mx_analog_cells(const struct mx_analog *analog, const struct mx_analog_product *product,
-		     size_t panel, size_t first, size_t rows, uint32_t slice, int16_t *level);
 
 #endif /* MX_CHIP_ANALOG_KERNEL_H */

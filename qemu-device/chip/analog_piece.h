@@ -5,17 +5,20 @@
 
 #include <stdatomic.h>
 
-#include "analog_kernel.h"
+#include "analog_prepare.h"
 
 /* Room behind the levels of a group for zeros, up to whole vectors and tables. */
 #define LEVEL_SLACK 128
+/* Fewer tokens than this are not worth the tables. */
+#define TABLE_TOKENS 32
 
 /**
  * struct work - a product
- * @groups:	groups of rows
  * @token_pieces: pieces of its tokens
  * @proves:	conversions that lose nothing are left out
  * @tables:	tables of a full group; 0: the kernel has none for these parameters
+ * @fused:	steps of a slice can be added up by the kernel: see struct mx_group_codes
+ * @words:	digits are needed as 16-bit numbers, too
  * @index_bytes: of one block of tokens and one group in @index
  * @index:	[block of tokens][group][step][table][BLOCK], see struct mx_lut_column
  * @digits:	see mx_analog_digits_at(); NULL with @tables
@@ -26,11 +29,13 @@
 struct work {
 	const struct mx_analog *a;
 	struct mx_analog_product *p;
+	const struct mx_analog_prepared *prepared;
 	const struct mx_analog_kernel *kernel;
-	size_t groups;
 	size_t token_pieces;
 	bool proves;
 	size_t tables;
+	bool fused;
+	bool words;
 	size_t index_bytes;
 	uint8_t *index;
 	uint8_t *digits;
@@ -43,36 +48,26 @@ struct work {
 /**
  * struct piece - 16 columns and up to PIECE tokens, with memory to work on them
  * @panel, @row, @rows: which
- * @column:	[COLS][@stride]: weights of each column
  * @level:	[active + LEVEL_SLACK]: a column slice of a group
- * @easy:	[k / 4][COLS][4]: sums of the slices that are proved, as weights
- * @hard:	[group][slice]: columns that are not
- * @some_easy, @some_hard: there are slices that are proved, and that are not
- * @cells:	[active / 2][COLS][2]: levels of a slice, or as bytes [active / 4][COLS][4]
- * @fast:	[COLS][PIECE]: results of tables, of all groups
- * @acc:	[COLS][PIECE]: results
- * @out:	[PIECE][COLS]: the same, for mx_analog_product.put
+ * @cells:	[active / 2][COLS][2]: levels of a slice, without effects
+ * @narrow:	[active / 4][COLS][4]: the same as bytes
+ * @fast:	[COLS][PIECE]: sums of codes that fit 32 bits
+ * @few:	[TILE][COLS]: the same of the last tile, if it is not full
+ * @acc:	[COLS][PIECE]: the others
+ * @out:	[PIECE][COLS]: all of them, for mx_analog_product.put
  */
 struct piece {
 	size_t panel, row, rows;
-	size_t stride;
-	int8_t *column;
 	int8_t *level;
-	int8_t *easy;
-	uint16_t (*hard)[MX_MAX_SLICES];
-	bool some_easy, some_hard;
 	int16_t *cells;
+	int8_t *narrow;
 	int32_t (*fast)[PIECE];
+	int32_t (*few)[COLS];
 	int64_t (*acc)[PIECE];
 	int64_t (*out)[COLS];
-	int32_t sums[COLS][TILE];
+	int32_t sums[COLS][TILE] __attribute__((aligned(64)));
 	uint64_t saturated;
 };
-
-static inline size_t mx_analog_pad(size_t rows, size_t unit)
-{
-	return (rows + unit - 1) / unit * unit;
-}
 
 /* Bytes of a step's digits of a tile and group: 16-bit ones, then the same as bytes. */
 static inline size_t mx_analog_digits_bytes(const struct mx_analog *analog)
@@ -83,7 +78,7 @@ static inline size_t mx_analog_digits_bytes(const struct mx_analog *analog)
 static inline uint8_t *mx_analog_digits_at(const struct work *work, size_t tile, size_t group,
 					   uint32_t step)
 {
-	size_t at = (tile * work->groups + group) * work->a->steps + step;
+	size_t at = (tile * work->prepared->groups + group) * work->a->steps + step;
 
 	return work->digits + at * mx_analog_digits_bytes(work->a);
 }
@@ -94,17 +89,16 @@ static inline int32_t mx_analog_flip(const struct mx_analog *analog)
 	return analog->keys.input == MX_UNSIGNED ? 0 : 0x80;
 }
 
-/* Levels of a slice of @rows weights; those above 127 as their low byte. */
-void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t rows,
-		      uint32_t slice, int8_t *level);
-
 /* Whether the tables of a kernel can serve; sets work->tables and work->index_bytes. */
 void mx_analog_plan_tables(struct work *work);
 /* Fills the index of one block of tokens and one group. */
 void mx_analog_index(struct work *work, size_t block, size_t group);
 /* Fills the digits of one block of tokens and one group, which were zeroed. */
 void mx_analog_digits(struct work *work, size_t block, size_t group);
-/* Converts what piece->hard names of a group, into piece->acc and piece->fast. */
-void mx_analog_convert(struct work *work, struct piece *piece, size_t group);
+/* Converts some columns of a slice of a group. */
+void mx_analog_convert(struct work *work, struct piece *piece, size_t group, uint32_t slice,
+		       uint16_t columns);
+/* Whether mx_group_codes can hold all there is; sets work->fused and work->words. */
+void mx_analog_plan_tiles(struct work *work);
 
 #endif /* MX_CHIP_ANALOG_PIECE_H */

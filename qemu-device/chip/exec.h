@@ -140,6 +140,8 @@ uint16_t mx_op_rowwise(struct mx_run *run, const struct mxaccel_op *op);	/* NORM
 uint16_t mx_op_pool(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op);
+/* Whether an analog product is the exact one: its conversions are proved to lose nothing. */
+bool mx_op_is_lossless(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_dyn(struct mx_run *run, const struct mxaccel_op *op);
 
 /* Freed by mx_run_free(); NULL without memory. */

@@ -56,6 +56,26 @@ static void put(void *arg, size_t row, size_t nr_rows, size_t col,
 	}
 }
 
+/* Of an op; made when it first runs, and kept with the model. NULL without memory. */
+static const struct mx_analog_prepared *prepared_of(struct mx_run *run, const struct mxaccel_op *op)
+{
+	struct mx_analog_weights weights = {
+		.panels = mx_param(run, op->w_off), .place = op->w_off, .k = op->k, .n = op->n,
+	};
+	struct mx_analog_prepared **prepared = &run->model->prepared[op - run->model->op];
+
+	if (!*prepared)
+		*prepared = mx_analog_prepare(run->chip->analog, &weights, run->chip->pool);
+	return *prepared;
+}
+
+bool mx_op_is_lossless(struct mx_run *run, const struct mxaccel_op *op)
+{
+	const struct mx_analog_prepared *prepared = prepared_of(run, op);
+
+	return prepared && mx_analog_lossless(prepared);
+}
+
 uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op)
 {
 	struct analog_work work = {
@@ -65,14 +85,13 @@ uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op)
 		.bias = op->flags & MXACCEL_OPF_BIAS ? mx_param(run, op->b_off) : NULL,
 	};
 	struct mx_analog_product product = {
-		.panels = mx_param(run, op->w_off), .place = op->w_off, .k = op->k, .n = op->n,
-		.x_stride = work.stride, .rows = work.rows, .put = put, .arg = &work,
+		.prepared = prepared_of(run, op), .x_stride = work.stride, .rows = work.rows, .put = put, .arg = &work,
 		.x_shift = run->chip->analog->keys.input == MX_UNSIGNED ? 128 : 0,
 	};
 
 	work.act = mx_buffer_get(&run->act, work.rows * work.stride);
 	work.row_scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));
-	if (!work.act || !work.row_scale)
+	if (!work.act || !work.row_scale || !product.prepared)
 		return MXACCEL_ST_NO_MEMORY;
 	mx_run_parallel(run, mx_ceil_div(work.rows, QUANT_ROWS), work.rows * op->k, quant_rows,
 			&work);

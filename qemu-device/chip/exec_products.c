@@ -126,7 +126,7 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 		.out_stride = run->model->region[op->dst].cols,
 	};
 
-	if (run->chip->analog)
+	if (run->chip->analog && !mx_op_is_lossless(run, op))
 		return mx_op_matmul_analog(run, op);
 	work.act = mx_buffer_get(&run->act, work.rows * work.stride);
 	work.scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));

@@ -29,6 +29,7 @@ struct mx_directory;	/* directory.h: resident models in the non-volatile area */
  * @head:	MODEL section; @region, @entry, @op point to its tables
  * @params:	PARAMS section, of @params_bytes
  * @place:	where the weights lie: place.h
+ * @prepared:	of each of @nr_prepared ops, with fidelity=analog, once it ran; made under mx_chip.job_lock
  * @counters:	since power-on; protected by mx_chip.count_lock
  *
  * Stays valid while a reference is held (mx_chip_model_get()).
@@ -42,6 +43,8 @@ struct mx_model {
 	const uint8_t *params;
 	uint64_t params_bytes;
 	struct mx_place *place;
+	struct mx_analog_prepared **prepared;
+	uint32_t nr_prepared;
 	struct mx_counters counters;
 };
 

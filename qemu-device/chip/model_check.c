@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analog.h"
 #include "model_check.h"
 #include "place_policy.h"
 
@@ -258,6 +259,13 @@ static uint16_t place(struct mx_check *check, struct mx_model *model, uint64_t m
 		if (status == MXACCEL_ST_TOO_LARGE)
 			mx_check_fail(check, "weights that overlap have more tiles than the chip");
 	}
+	if (status == MXACCEL_ST_SUCCESS) {
+		model->prepared = calloc(model->head->nr_ops, sizeof(*model->prepared));
+		if (!model->prepared)
+			status = MXACCEL_ST_NO_MEMORY;
+		else
+			model->nr_prepared = model->head->nr_ops;
+	}
 	if (status == MXACCEL_ST_NO_MEMORY)
 		mx_check_fail(check, "out of memory");
 	if (status != MXACCEL_ST_SUCCESS)
@@ -267,8 +275,15 @@ static uint16_t place(struct mx_check *check, struct mx_model *model, uint64_t m
 
 void mx_model_release(struct mx_model *model)
 {
+	uint32_t i;
+
 	free(model->place);
 	model->place = NULL;
+	for (i = 0; i < model->nr_prepared; i++)
+		mx_analog_prepared_free(model->prepared[i]);
+	free(model->prepared);
+	model->prepared = NULL;
+	model->nr_prepared = 0;
 }
 
 uint16_t mx_model_check(const struct mx_chip_config *config,

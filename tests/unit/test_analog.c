@@ -225,8 +225,10 @@ static void put(void *arg, size_t row, size_t nr_rows, size_t col,
 
 static void run(struct problem *p, enum mx_isa isa, struct mx_pool *pool, bool no_proof, bool trace)
 {
+	struct mx_analog_weights weights = { .panels = p->panels, .k = p->k, .n = p->n };
+	struct mx_analog_prepared *prepared = need(mx_analog_prepare(&p->analog, &weights, pool));
 	struct mx_analog_product product = {
-		.panels = p->panels, .k = p->k, .n = p->n, .x = p->x, .x_stride = p->k,
+		.prepared = prepared, .x = p->x, .x_stride = p->k,
 		.x_shift = p->shift, .rows = p->rows, .no_proof = no_proof, .put = put, .arg = p,
 	};
 	size_t i, bytes = p->conversions * sizeof(int32_t);
@@ -258,6 +260,10 @@ static void run(struct problem *p, enum mx_isa isa, struct mx_pool *pool, bool n
 		if (product.sums[i] != p->sums[i] || product.codes[i] != p->codes[i])
 			fail_msg("%s: conversion %zu: %d gave %d, not %d giving %d", what, i,
 				 product.sums[i], product.codes[i], p->sums[i], p->codes[i]);
+	/* What is proved to lose nothing has nothing that saturates. */
+	if (mx_analog_lossless(prepared))
+		assert_int_equal(p->saturated, 0);
+	mx_analog_prepared_free(prepared);
 	free(product.sums);
 	free(product.codes);
 }

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What of an analog product depends on the weights alone.
+ *
+ * Of a column slice whose levels are such that no input can saturate its ADC,
+ * nor be rounded by it, the conversions change nothing: all such slices of a
+ * panel are one INT8 product. The others are converted one by one. Cells with
+ * effects can lose something, all of them; they are drawn here, once.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "analog_prepare.h"
+#include "pool.h"
+
+/* ----------------------------------------------------------------- proof */
+
+void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t rows,
+		      uint32_t slice, int8_t *level)
+{
+	uint8_t shift = slice * analog->cell_bits, top = analog->top;
+	uint8_t most = mx_analog_weight_fits(analog, -128) ? 128 : 127;
+	size_t r;
+
+	if (analog->keys.mapping == MX_OFFSET) {
+		for (r = 0; r < rows; r++)
+			level[r] = (uint8_t)((uint8_t)w[r] ^ 0x80) >> shift & top;
+		return;
+	}
+	for (r = 0; r < rows; r++) {
+		uint8_t magnitude = w[r] < 0 ? -w[r] : w[r], digit;
+
+		digit = (magnitude > most ? most : magnitude) >> shift & top;
+		level[r] = w[r] < 0 ? -digit : digit;
+	}
+}
+
+/* Whether no input can take a sum of levels out of the range of any step. */
+static bool lossless(const struct mx_analog *a, int32_t positive, int32_t negative)
+{
+	int32_t largest = (1 << a->dac_bits) - 1;
+	uint32_t step;
+
+	for (step = 0; step < a->steps; step++) {
+		int32_t high = positive * largest, low = negative * largest;
+
+		if (a->step_signed[step]) {
+			high -= low;
+			low = -high;
+		}
+		if (high > a->high[step] || low < a->low[step])
+			return false;
+	}
+	return true;
+}
+
+/* Of one column slice of one group. */
+static bool proved(const struct mx_analog *a, const int8_t *level, size_t rows)
+{
+	int32_t positive = 0, negative = 0;
+	size_t r;
+
+	if (a->keys.mapping == MX_OFFSET) {
+		for (r = 0; r < rows; r++)
+			positive += (uint8_t)level[r];
+	} else {
+		for (r = 0; r < rows; r++) {
+			positive += level[r] > 0 ? level[r] : 0;
+			negative += level[r] < 0 ? level[r] : 0;
+		}
+	}
+	return lossless(a, positive, negative);
+}
+
+/* Adds a slice of one column, from the group's first row @first on, to the weights at @easy. */
+static void add_easy(const struct mx_analog *a, const int8_t *level, size_t first, size_t rows,
+		     uint32_t slice, int8_t *easy)
+{
+	size_t r;
+
+	for (r = first; r < first + rows; r++)
+		easy[r / 4 * 4 * COLS + r % 4] += level[r - first] *
+						  (1 << (a->cell_bits * slice));
+}
+
+/* Fills hard and easy of a panel; @column: a column's weights and levels, 2 * k bytes */
+static void prove(struct mx_analog_prepared *prepared, size_t nr, int8_t *column, int8_t *easy)
+{
+	const struct mx_analog *a = prepared->a;
+	const int8_t *panel = mx_analog_panel(prepared, nr);
+	struct mx_panel *to = &prepared->panel[nr];
+	uint16_t columns = mx_analog_columns(prepared, nr);
+	size_t k = prepared->w.k, bytes = mx_analog_pad(k, 4) * COLS, group, c, r, first, rows;
+	int8_t *level = column + k;
+	bool any = false, same = true;
+	uint32_t slice;
+
+	memset(easy, 0, bytes);
+	for (c = 0; c < COLS && columns >> c; c++) {
+		for (r = 0; r < k; r++) {
+			column[r] = panel[(r / 4 * COLS + c) * 4 + r % 4];
+			to->sum[c] += column[r];
+			if (!mx_analog_weight_fits(a, column[r]))
+				same = false;
+		}
+		for (group = 0; group < prepared->groups; group++) {
+			first = group * a->active;
+			rows = mx_analog_rows(prepared, group);
+			for (slice = 0; slice < a->slices; slice++) {
+				if (!a->effects && a->lsb[slice] == 1 && k <= MAX_FAST_K) {
+					mx_analog_levels(a, column + first, rows, slice, level);
+					if (proved(a, level, rows)) {
+						add_easy(a, level, first, rows, slice,
+							 easy + 4 * c);
+						any = true;
+						continue;
+					}
+				}
+				to->hard[group][slice] |= 1u << c;
+				to->some_hard = true;
+			}
+		}
+	}
+	if (!any)
+		return;
+	to->easy = panel;
+	if (to->some_hard || !same) {
+		/* Levels of offset weights are w + 128, which no signed byte holds. */
+		for (r = 0; a->keys.mapping == MX_OFFSET && r < bytes; r++)
+			easy[r] ^= 0x80;
+		to->own_easy = aligned_alloc(64, mx_analog_pad(bytes, 64));
+		if (!to->own_easy) {
+			atomic_store(&prepared->no_memory, true);
+			return;
+		}
+		to->easy = memcpy(to->own_easy, easy, bytes);
+	}
+	for (r = 0; r < k; r++)
+		for (c = 0; c < COLS; c++)
+			to->easy_sum[c] += to->easy[(r / 4 * COLS + c) * 4 + r % 4];
+}
+
+/* ----------------------------------------------------------------- cells */
+
+bool mx_analog_narrow(const int16_t *level, size_t rows, int8_t *bytes)
+{
+	size_t r, c;
+
+	for (r = 0; r < mx_analog_pad(rows, 4); r++) {
+		for (c = 0; c < COLS; c++) {
+			int16_t one = level[(r / 2 * COLS + c) * 2 + r % 2];
+
+			if (one > 127 || one < -128)
+				return false;
+			bytes[(r / 4 * COLS + c) * 4 + r % 4] = one;
+		}
+	}
+	return true;
+}
+
+static bool draw(struct mx_analog_prepared *prepared, size_t nr, size_t group, uint32_t slice)
+{
+	struct mx_cells *cells = &prepared->panel[nr].cells[group][slice];
+	size_t rows = mx_analog_rows(prepared, group);
+	size_t all = mx_analog_pad(rows, 4) * COLS;
+
+	cells->narrow = aligned_alloc(64, all);
+	cells->wide = aligned_alloc(64, all * sizeof(*cells->wide));
+	if (!cells->narrow || !cells->wide)
+		return false;
+	mx_analog_cells(prepared->a, &prepared->w, nr, group * prepared->a->active, rows, slice,
+			cells->wide);
+	if (mx_analog_narrow(cells->wide, rows, cells->narrow)) {
+		free(cells->wide);
+		cells->wide = NULL;
+	} else {
+		free(cells->narrow);
+		cells->narrow = NULL;
+		atomic_store(&prepared->some_wide, true);
+	}
+	return true;
+}
+
+/* --------------------------------------------------------------- the whole */
+
+static void prepare_panel(void *arg, uint64_t nr)
+{
+	struct mx_analog_prepared *prepared = arg;
+	struct mx_panel *panel = &prepared->panel[nr];
+	size_t k = prepared->w.k, group;
+	int8_t *scratch = malloc(2 * k + mx_analog_pad(k, 4) * COLS);
+	uint32_t slice;
+
+	panel->hard = calloc(prepared->groups, sizeof(*panel->hard));
+	if (prepared->a->effects)
+		panel->cells = calloc(prepared->groups, sizeof(*panel->cells));
+	if (!scratch || !panel->hard || (prepared->a->effects && !panel->cells)) {
+		atomic_store(&prepared->no_memory, true);
+		free(scratch);
+		return;
+	}
+	prove(prepared, nr, scratch, scratch + 2 * k);
+	free(scratch);
+	for (group = 0; panel->cells && group < prepared->groups; group++)
+		for (slice = 0; slice < prepared->a->slices; slice++)
+			if (!draw(prepared, nr, group, slice))
+				atomic_store(&prepared->no_memory, true);
+}
+
+struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
+					     const struct mx_analog_weights *weights,
+					     struct mx_pool *pool)
+{
+	size_t nr_panels = (weights->n + COLS - 1) / COLS;
+	struct mx_analog_prepared *prepared;
+
+	prepared = calloc(1, sizeof(*prepared) + nr_panels * sizeof(*prepared->panel));
+	if (!prepared)
+		return NULL;
+	prepared->a = analog;
+	prepared->w = *weights;
+	prepared->groups = mx_analog_groups(analog, weights->k);
+	prepared->nr_panels = nr_panels;
+	mx_pool_for(pool, nr_panels, prepare_panel, prepared);
+	if (atomic_load(&prepared->no_memory)) {
+		mx_analog_prepared_free(prepared);
+		return NULL;
+	}
+	return prepared;
+}
+
+void mx_analog_prepared_free(struct mx_analog_prepared *prepared)
+{
+	size_t i, group;
+	uint32_t slice;
+
+	for (i = 0; prepared && i < prepared->nr_panels; i++) {
+		struct mx_panel *panel = &prepared->panel[i];
+
+		for (group = 0; panel->cells && group < prepared->groups; group++) {
+			for (slice = 0; slice < MX_MAX_SLICES; slice++) {
+				free(panel->cells[group][slice].narrow);
+				free(panel->cells[group][slice].wide);
+			}
+		}
+		free(panel->cells);
+		free(panel->own_easy);
+		free(panel->hard);
+	}
+	free(prepared);
+}
+
+bool mx_analog_lossless(const struct mx_analog_prepared *prepared)
+{
+	size_t i;
+
+	for (i = 0; i < prepared->nr_panels; i++)
+		if (prepared->panel[i].some_hard || prepared->panel[i].own_easy)
+			return false;
+	return true;
+}
