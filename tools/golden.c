@@ -2,68 +2,38 @@
 /*
  * The chip that an image is mapped for, and the job with a known answer.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "chip_file.h"
 #include "digest.h"
 #include "golden.h"
 #include "mxmap.h"
 #include "mxrt.h"
 #include "program.h"
 
-#define MAX_CHIP_FILE 65536
 #define GOLDEN_TOKENS 16	/* ids per sequence, if the model takes as many */
 #define GOLDEN_SEQUENCES 2	/* the second is padded */
 #define WRITE_BYTES (1u << 20)
 
 /* ------------------------------------------------------------- the chip */
 
-static bool is_path(const char *name)
-{
-	size_t length = strlen(name);
-
-	return strchr(name, '/') || (length > 4 && !strcmp(name + length - 4, ".ini"));
-}
-
 int target_read(const char *name, struct mx_chip_config *config)
 {
-	const char *folder = getenv("MXACCEL_CHIP_DIR"), *base = strrchr(name, '/');
-	char *file = NULL, *path = NULL, *text = NULL, err[256] = "";
-	size_t bytes;
+	struct chip_file file;
+	char err[256];
 	int ret = -1;
 
-	base = base ? base + 1 : name;
-	if (!folder || !*folder)
-		folder = MXRT_CHIP_DIR;
-	if (is_path(name))
-		path = strdup(name);
-	else if (asprintf(&file, "%s.ini", name) >= 0)
-		path = mxmap_path(folder, file);
-	if (path) {
-		text = mxmap_read_file(path, MAX_CHIP_FILE, &bytes);
-		if (!text && errno == ENOENT)
-			mxmap_error("there is no chip file %s", path);
-	}
-	if (text) {
-		char short_name[sizeof(config->name)] = "";
-		size_t length = strlen(base);
-
-		if (is_path(name) && length > 4 && !strcmp(base + length - 4, ".ini"))
-			length -= 4;
-		memcpy(short_name, base, length < sizeof(short_name) ? length :
-							       sizeof(short_name) - 1);
-		if (mx_chip_config_parse(config, short_name, text, bytes, err, sizeof(err)))
-			mxmap_error("chip file %s: %s", path, err);
-		else
-			ret = 0;
-	}
-	free(text);
-	free(path);
-	free(file);
+	if (chip_file_read(&file, name, err, sizeof(err)))
+		mxmap_error("%s", err);
+	else if (mx_chip_config_parse(config, file.name, file.text, file.bytes, err, sizeof(err)))
+		mxmap_error("%s: %s", file.path, err);
+	else
+		ret = 0;
+	chip_file_free(&file);
 	return ret;
 }
 

@@ -5,9 +5,9 @@ BINS += $(B)/bin/mxmap
 
 MXMAP_SRCS := $(addprefix tools/,mxmap.c mxmap_report.c safetensors.c hf_config.c hf_tokenizer.c \
 	plan.c program.c checkpoint.c heads.c quantise.c image_writer.c golden.c card.c \
-	place_report.c place_print.c)
+	place_report.c place_print.c chip_file.c)
 MXMAP_HDRS := $(addprefix tools/,mxmap.h safetensors.h hf_config.h hf_tokenizer.h program.h \
-	checkpoint.h heads.h quantise.h image_writer.h golden.h card.h place_report.h) \
+	checkpoint.h heads.h quantise.h image_writer.h golden.h card.h place_report.h chip_file.h) \
 	$(wildcard uapi/*.h qemu-device/chip/*.h) libmxrt/mxrt.h
 
 $(B)/bin/mxmap: $(MXMAP_SRCS) $(MXMAP_HDRS) $(B)/lib/libmxrt.a tools/mxmap.mk
