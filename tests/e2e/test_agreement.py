@@ -76,6 +76,13 @@ def test_agreement(chip, keys, tokens, tmp_path):
         assert abs(ours / theirs - 1) < WITHIN, f"{name}: {ours}, the reference says {theirs}"
 
 
+def test_documented_times_are_those_of_the_model():
+    text = (TOP / "Documentation/bert-large.rst").read_text(encoding="utf-8")
+    said = set(re.findall(r"modelled: (\d+) cycles", text))
+    cycles = estimate(TOP / "qemu-device/chips/mx1.ini", [128], 128, entry=0, planes=2)["cycles"]
+    assert said == {str(cycles)}
+
+
 def test_a_changed_figure_disagrees(tmp_path):
     """The table would show it if a chip file moved away from the reference."""
     (latency, microseconds), (energy, millijoules), (area, mm2) = compare(
