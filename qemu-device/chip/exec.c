@@ -388,7 +388,9 @@ void mx_exec(struct mx_chip *chip, const struct mx_model *model, struct mx_job *
 		/* The caller may have set another rounding mode, or denormals to zero. */
 		fegetenv(&host);
 		fesetenv(FE_DFL_ENV);
+		mx_pool_hold(chip->pool);
 		job->status = run_job(run);
+		mx_pool_release(chip->pool);
 		mx_cost_sum(&run->cost, job->tokens, &job->counters);
 		fesetenv(&host);
 		mx_run_free(run);

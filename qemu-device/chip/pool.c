@@ -17,8 +17,7 @@
 
 /*
  * How long a thread watches for work or its end before it sleeps. A thread that
- * was woken starts late, and behind its waker if the kernel finds no idle CPU;
- * between the steps of a job none should sleep.
+ * was woken starts late, and behind its waker if the kernel finds no idle CPU.
  */
 #define SPIN_NANOSECONDS 200000
 /* Turns of a waiting loop between looks at the clock */
@@ -33,6 +32,7 @@ struct mx_pool {
 	_Atomic uint32_t run;		/* number of the last run opened */
 	_Atomic uint32_t active;	/* workers in the run */
 	_Atomic bool exit;
+	_Atomic uint32_t held;		/* not under the lock: see mx_pool_hold() */
 	uint32_t sleeping;
 	bool open;
 	void (*fn)(void *arg, uint64_t i);
@@ -100,7 +100,7 @@ static void *worker(void *opaque)
 	for (;;) {
 		patience = (struct patience) { 0 };
 		while (atomic_load(&pool->run) == seen && !atomic_load(&pool->exit) &&
-		       patient(&patience))
+		       (patient(&patience) || atomic_load(&pool->held)))
 			;
 		pthread_mutex_lock(&pool->lock);
 		while (pool->run == seen && !pool->exit) {
@@ -166,6 +166,16 @@ void mx_pool_for(void *opaque, uint64_t nr, void (*fn)(void *arg, uint64_t i), v
 		pthread_cond_wait(&pool->done, &pool->lock);
 	pthread_mutex_unlock(&pool->lock);
 	pthread_mutex_unlock(&pool->run_lock);
+}
+
+void mx_pool_hold(struct mx_pool *pool)
+{
+	atomic_fetch_add(&pool->held, 1);
+}
+
+void mx_pool_release(struct mx_pool *pool)
+{
+	atomic_fetch_sub(&pool->held, 1);
 }
 
 uint32_t mx_pool_threads(const struct mx_pool *pool)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Worker threads of a chip. They sleep when there is nothing to do and spin
- * only for the few microseconds between two steps of a job.
+ * only between two steps of a job.
  */
 #ifndef MX_CHIP_POOL_H
 #define MX_CHIP_POOL_H
@@ -38,5 +38,14 @@ uint32_t mx_pool_threads(const struct mx_pool *pool);
  * @fn too: who finds the workers taken does the work alone.
  */
 void mx_pool_for(void *pool, uint64_t nr, void (*fn)(void *arg, uint64_t i), void *arg);
+
+/**
+ * mx_pool_hold() - keep workers that are awake so until mx_pool_release()
+ *
+ * For a job of many short steps: a worker that sleeps between them starts late,
+ * or waits behind the thread that woke it. Holds of several threads add up.
+ */
+void mx_pool_hold(struct mx_pool *pool);
+void mx_pool_release(struct mx_pool *pool);
 
 #endif /* MX_CHIP_POOL_H */

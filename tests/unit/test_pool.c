@@ -57,6 +57,33 @@ static void each_index_once(void **state)
 	}
 }
 
+/* Held workers do the same work, however long the pauses, and sleep and end as always. */
+static void held(void **state)
+{
+	static struct counts c;
+	uint32_t round, i;
+
+	(void)state;
+	c.pool = mx_pool_new(3);
+	assert_non_null(c.pool);
+	mx_pool_hold(c.pool);
+	mx_pool_hold(c.pool);
+	for (round = 0; round < 50; round++) {
+		if (round == 20)
+			mx_pool_release(c.pool);
+		if (round == 40)
+			mx_pool_release(c.pool);
+		memset(&c.times, 0, sizeof(c.times));
+		mx_pool_for(c.pool, 100, count, &c);
+		for (i = 0; i < 100; i++)
+			assert_int_equal(c.times[i], 1);
+		usleep(500);
+	}
+	mx_pool_hold(c.pool);
+	mx_pool_for(c.pool, 100, count, &c);
+	mx_pool_free(c.pool);
+}
+
 static void nested(void *arg, uint64_t i)
 {
 	struct counts *outer = arg;
@@ -138,6 +165,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_index_once),
+		cmocka_unit_test(held),
 		cmocka_unit_test(a_run_within_a_run),
 		cmocka_unit_test(several_callers),
 		cmocka_unit_test(limits_of_threads),
