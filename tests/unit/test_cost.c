@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "area.h"
+#include "config_keys.h"
 #include "cost.h"
 #include "exec_model.h"
 #include "kernels.h"
@@ -385,6 +387,93 @@ static void extreme_figures_do_not_wrap(void **state)
 	batch_end(&b);
 }
 
+/* ------------------------------------------------------------ any chip file */
+
+static const struct mx_key *find_key(const char *section, const char *name,
+				     enum mx_organisation kind)
+{
+	size_t i;
+
+	for (i = 0; i < mx_nr_keys; i++)
+		if (!strcmp(mx_keys[i].section, section) && !strcmp(mx_keys[i].name, name) &&
+		    mx_keys[i].organisations & MX_OF(kind))
+			return &mx_keys[i];
+	fail_msg("no key %s in section [%s]", name, section);
+	return NULL;
+}
+
+/* A value within the range of a key, of any size. */
+static unsigned long long random_value(const struct mx_key *key)
+{
+	unsigned int width = 1, value = 0;
+
+	while (key->max >> width)
+		width++;
+	value = (unsigned int)rand() & ((2ull << rand() % (width < 31 ? width : 31)) - 1);
+	return value < key->min ? key->min : value > key->max ? key->max : value;
+}
+
+/* A shipped file with every eighth value another one. False: refused, with a sentence. */
+static bool random_chip(const char *chip, enum mx_organisation kind, struct mx_chip_config *config)
+{
+	static char text[1 << 16];
+	char line[256], section[32] = "", name[32], err[256] = "";
+	const struct mx_key *key;
+	size_t used = 0;
+	FILE *file;
+
+	snprintf(line, sizeof(line), "qemu-device/chips/%s.ini", chip);
+	file = fopen(line, "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "[%31[a-z]]", section) == 1 ||
+		    sscanf(line, "%31[a-z0-9_] =", name) != 1 || rand() % 8) {
+			used += sprintf(text + used, "%s", line);
+			continue;
+		}
+		key = find_key(section, name, kind);
+		if (key->type == MX_KEY_WORD)
+			used += sprintf(text + used, "%s", line);
+		else
+			used += sprintf(text + used, "%s = %llu\n", name, random_value(key));
+	}
+	fclose(file);
+	if (!mx_chip_config_parse(config, "any", text, used, err, sizeof(err)))
+		return true;
+	assert_memory_equal(err, "chip file any", 13);
+	return false;
+}
+
+static void any_chip_file_has_costs(void **state)
+{
+	static const char *const chips[] = { "mx1", "mx1-inplace", "isaac-mb" };
+	double parts[MX_AREA_NR], area;
+	struct mx_chip_config config;
+	uint32_t round, taken = 0;
+	struct batch b;
+	size_t c;
+
+	(void)state;
+	for (c = 0; c < ARRAY_SIZE(chips); c++) {
+		for (round = 0; round < 300; round++) {
+			srand(1000 * (uint32_t)c + round);
+			if (!random_chip(chips[c], (enum mx_organisation)c, &config))
+				continue;
+			taken++;
+			area = mx_chip_area(&config, 0, parts);
+			assert_true(area >= 0 && area < 1e30);
+			batch_start(&b, &config, round % 2, 1 + round % 3, 1 + round % 20, round);
+			mx_exec(&b.chip, &b.m->model, &b.job);
+			assert_int_equal(b.job.status, MXACCEL_ST_SUCCESS);
+			assert_conserved(&b);
+			assert_true(b.job.counters.v[MXACCEL_CTR_CYCLES] > 0);
+			assert_true(b.job.counters.v[MXACCEL_CTR_CYCLES] < 1ull << 62);
+			batch_end(&b);
+		}
+	}
+	assert_true(taken > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -393,6 +482,7 @@ int main(void)
 		cmocka_unit_test(schedules_are_possible),
 		cmocka_unit_test(sequences_overlap),
 		cmocka_unit_test(extreme_figures_do_not_wrap),
+		cmocka_unit_test(any_chip_file_has_costs),
 	};
 
 	return cmocka_run_group_tests_name("cost model", tests, NULL, NULL);
