@@ -46,10 +46,12 @@ static int set_isa(const char *name, const char *value, struct mx_chip_params *c
 
 static int set_fidelity(const char *name, const char *value, struct mx_chip_params *chip)
 {
-	if (strcmp(value, "exact") && strcmp(value, "analog"))
+	int fidelity = mx_fidelity_from_name(value);
+
+	if (fidelity < 0)
 		return mxrt_fail(-EINVAL, "%s: fidelity=%s is unknown: use exact or analog", name,
 				 value);
-	chip->fidelity = *value == 'a' ? MX_ANALOG : MX_EXACT;
+	chip->fidelity = fidelity;
 	return 0;
 }
 
@@ -70,9 +72,14 @@ static int set_option(const char *name, char *option, struct mx_chip_params *chi
 		return parse_number(name, option, value, UINT64_MAX, &chip->seed);
 	if (value && !strcmp(option, "fidelity"))
 		return set_fidelity(name, value, chip);
+	if (value && !strcmp(option, "age")) {
+		err = parse_number(name, option, value, MX_MAX_AGE, &number);
+		chip->age = number;
+		return err;
+	}
 	if (value && !strcmp(option, "isa"))
 		return set_isa(name, value, chip);
-	return mxrt_fail(-EINVAL, "%s: unknown option \"%s\": there are threads=N, isa=NAME, seed=N, fidelity=NAME",
+	return mxrt_fail(-EINVAL, "%s: unknown option \"%s\": there are threads=N, isa=NAME, seed=N, fidelity=NAME, age=SECONDS",
 			 name, option);
 }
 

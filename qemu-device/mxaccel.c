@@ -109,8 +109,16 @@ static bool mx_power_on(MxState *s, Error **errp)
 {
     struct mx_chip_params params = { .threads = s->threads, .seed = s->seed };
     char why[512] = "";
-    int isa;
+    int isa, fidelity;
 
+    fidelity = mx_fidelity_from_name(s->fidelity ? s->fidelity : "exact");
+    if (fidelity < 0) {
+        error_setg(errp, "fidelity '%s' is not one of exact, analog",
+                   s->fidelity);
+        return false;
+    }
+    params.fidelity = fidelity;
+    params.age = s->age;
     if (!mx_check_properties(s, &isa, errp) || !mx_chip_file_load(s, errp) ||
         !mx_store_open(s, errp)) {
         return false;
@@ -226,6 +234,8 @@ static MX_PROPERTY mx_properties[] = {
     DEFINE_PROP_UINT32("threads", MxState, threads, 0),
     DEFINE_PROP_UINT32("vectors", MxState, vectors, MX_NR_QUEUES),
     DEFINE_PROP_UINT64("seed", MxState, seed, 1),
+    DEFINE_PROP_STRING("fidelity", MxState, fidelity),
+    DEFINE_PROP_UINT32("age", MxState, age, 0),
     DEFINE_PROP_BOOL("timing", MxState, timing, false),
     MX_PROPERTIES_END
 };
@@ -260,6 +270,10 @@ static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
         "MSI-X vectors");
     object_class_property_set_description(klass, "seed",
         "serial number, which is the seed of all randomness");
+    object_class_property_set_description(klass, "fidelity",
+        "how products are computed: exact, or analog as the cells do");
+    object_class_property_set_description(klass, "age",
+        "seconds since the cells were programmed, for fidelity=analog");
     object_class_property_set_description(klass, "timing",
         "jobs complete at their modelled time on the guest's clock");
 }

@@ -188,6 +188,8 @@ struct MxState {
     char *chip_file;
     char *store_file;
     char *isa_name;
+    char *fidelity;
+    uint32_t age;
     uint32_t threads;
     uint32_t vectors;
     uint64_t seed;

@@ -31,6 +31,8 @@ static const char help[] =
 "      --sums FILE     int32 [array, slice, bit, N, T]: sum of each bitline\n"
 "      --codes FILE    int32, the same shape: what the ADC made of it\n"
 "      --seed N        serial number of the chip, default 0: other numbers, other cells\n"
+"      --age SECONDS   since the cells were programmed, default 0\n"
+"      --reading N     other numbers, other read noise\n"
 "      --threads N     default one per CPU\n"
 "      --isa NAME      auto, portable, avx2 or avx512; the results are the same\n"
 "      --convert-all   convert also what is proved to lose nothing; the results are the same\n"
@@ -46,6 +48,8 @@ struct options {
 	uint64_t seed;
 	uint32_t threads;
 	enum mx_isa isa;
+	uint32_t age;
+	uint64_t reading;
 	bool convert_all;
 	uint32_t repeat;
 };
@@ -77,13 +81,14 @@ static uint64_t parse_number(const char *name, const char *text, uint64_t max)
 
 static void parse(struct options *o, int argc, char **argv)
 {
-	enum { SUMS = 256, CODES, SEED, THREADS, ISA, ALL, REPEAT, HELP };
+	enum { SUMS = 256, CODES, SEED, THREADS, ISA, ALL, REPEAT, AGE, READING, HELP };
 	static const struct option longs[] = {
 		{ "chip", 1, NULL, 'c' }, { "set", 1, NULL, 's' }, { "w", 1, NULL, 'w' },
 		{ "x", 1, NULL, 'x' }, { "out", 1, NULL, 'o' }, { "sums", 1, NULL, SUMS },
 		{ "codes", 1, NULL, CODES }, { "seed", 1, NULL, SEED },
 		{ "threads", 1, NULL, THREADS }, { "isa", 1, NULL, ISA },
-		{ "convert-all", 0, NULL, ALL }, { "repeat", 1, NULL, REPEAT }, { "help", 0, NULL, HELP }, { 0 },
+		{ "convert-all", 0, NULL, ALL }, { "repeat", 1, NULL, REPEAT }, { "age", 1, NULL, AGE },
+		{ "reading", 1, NULL, READING }, { "help", 0, NULL, HELP }, { 0 },
 	};
 	int c, isa;
 
@@ -132,6 +137,12 @@ static void parse(struct options *o, int argc, char **argv)
 			break;
 		case REPEAT:
 			o->repeat = parse_number("repeat", optarg, 1000000);
+			break;
+		case AGE:
+			o->age = parse_number("age", optarg, MX_MAX_AGE);
+			break;
+		case READING:
+			o->reading = parse_number("reading", optarg, UINT64_MAX);
 			break;
 		case HELP:
 			fputs(help, stdout);
@@ -284,6 +295,7 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 		.x = x->data, .x_stride = k, .rows = rows,
 		.no_proof = o->convert_all, .put = put, .arg = &result,
 	};
+	uint64_t *noise_key = NULL;
 	double best = 0;
 
 	need(result.y, "the result");
@@ -291,6 +303,11 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	for (i = 0; i < n; i++)
 		for (j = 0; j < k; j++)
 			panels[MXACCEL_PANEL_OFFSET(i, j, k)] = ((int8_t *)w->data)[i * k + j];
+	if (analog->keys.read_sigma > 0)
+		noise_key = need(calloc(rows, sizeof(*noise_key)), "the noise");
+	for (i = 0; noise_key && i < rows; i++)
+		noise_key[i] = mx_noise_key(o->reading, 0, i);
+	product.noise_key = noise_key;
 	prepared = need(mx_analog_prepare(analog, &weights, pool), "the cells");
 	product.prepared = prepared;
 	for (i = 0, bytes = sizeof(int32_t); i < 5; i++)
@@ -317,6 +334,7 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	if (o->repeat)
 		printf("best_microseconds %.0f\n", best * 1e6);
 	mx_analog_prepared_free(prepared);
+	free(noise_key);
 	free(product.sums);
 	free(product.codes);
 	free(result.y);
@@ -335,7 +353,7 @@ int main(int argc, char **argv)
 
 	parse(&options, argc, argv);
 	read_chip(&options, &config);
-	mx_analog_init(&analog, &config, options.seed);
+	mx_analog_init(&analog, &config, options.seed, options.age);
 	if (npy_read_matrix(options.w, w_types, &w, err, sizeof(err)) ||
 	    npy_read_matrix(options.x, x_types, &x, err, sizeof(err)))
 		stop(1, "%s", err);

@@ -13,21 +13,24 @@
 
 /* ------------------------------------------------------------ parameters */
 
-void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed)
+void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed,
+		    uint32_t age)
 {
 	const struct mx_analog_keys *keys = &config->analog;
 	uint32_t bits = keys->input == MX_SIGN_MAGNITUDE ? 7 : 8, i;
 	uint32_t adc = config->large_adc_bits;
 
 	*analog = (struct mx_analog){
-		.keys = *keys, .seed = seed, .slices = mx_chip_slices(config),
+		.keys = *keys, .seed = seed, .age = age, .slices = mx_chip_slices(config),
 		.active = keys->rows_active ? keys->rows_active : config->large_rows,
 		.cell_bits = config->cell_bits, .top = (1 << config->cell_bits) - 1,
 		.dac_bits = config->dac_bits, .unit = 1,
 		.steps = (bits + config->dac_bits - 1) / config->dac_bits,
 	};
 	analog->effects = keys->program_sigma > 0 || keys->program_sigma_prop > 0 ||
-			  keys->stuck_at_0 > 0 || keys->stuck_at_1 > 0 || keys->on_off_ratio > 0;
+			  keys->stuck_at_0 > 0 || keys->stuck_at_1 > 0 || keys->on_off_ratio > 0 ||
+			  keys->read_sigma > 0 || keys->rtn_share > 0 ||
+			  (age > 1 && (keys->drift_nu > 0 || keys->drift_nu_sigma > 0));
 	if (analog->effects)
 		analog->unit = MX_ANALOG_UNIT;
 	if (keys->on_off_ratio > 0)
@@ -197,6 +200,8 @@ static void prepare_block(void *arg, uint64_t block)
 			work->tile[row / TILE * tile_bytes + (r / 4 * TILE + row % TILE) * 4 + r % 4] =
 				x[r] ^ mx_analog_flip(work->a);
 	}
+	if (work->spread)
+		mx_analog_spread(work, block);
 	if (work->digits)
 		memset(mx_analog_digits_at(work, block * BLOCK / TILE, 0, 0), 0,
 		       BLOCK / TILE * work->prepared->groups * work->a->steps *
@@ -245,15 +250,20 @@ int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product 
 	else
 		work.digits = aligned_alloc(64, blocks * (BLOCK / TILE) * groups *
 					    analog->steps * mx_analog_digits_bytes(analog));
+	if (analog->keys.read_sigma > 0)
+		work.spread = malloc(blocks * BLOCK * groups * analog->steps *
+				     sizeof(*work.spread));
 	if (work.proves)
 		work.tile = aligned_alloc(64, blocks * BLOCK * mx_analog_pad(k, 4));
-	if (!work.sum_x || !(work.index || work.digits) || (work.proves && !work.tile)) {
+	if (!work.sum_x || !(work.index || work.digits) || (work.proves && !work.tile) ||
+	    (analog->keys.read_sigma > 0 && !work.spread)) {
 		atomic_store(&work.no_memory, true);
 	} else {
 		mx_pool_for(pool, blocks, prepare_block, &work);
 		mx_pool_for(pool, product->prepared->nr_panels * work.token_pieces, run_piece, &work);
 	}
 	free(work.tile);
+	free(work.spread);
 	free(work.sum_x);
 	free(work.index);
 	free(work.digits);

@@ -34,6 +34,7 @@ struct mx_pool;
  * struct mx_analog - how products are computed
  * @keys:	of the chip file
  * @seed:	serial number of the chip: key of all random numbers
+ * @age:	seconds since the cells were programmed
  * @active:	rows of a full group
  * @slices:	cells, or pairs of them, of a weight
  * @cell_bits:	bits of a slice
@@ -51,6 +52,7 @@ struct mx_pool;
 struct mx_analog {
 	struct mx_analog_keys keys;
 	uint64_t seed;
+	uint32_t age;
 	uint32_t active;
 	uint32_t slices;
 	uint32_t cell_bits;
@@ -67,7 +69,25 @@ struct mx_analog {
 };
 
 /* From a chip file of an organisation whose cells compute. */
-void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed);
+void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed,
+		    uint32_t age);
+
+/* Scrambles 64 bits (Stafford's variant 13 of the finaliser of MurmurHash3). */
+static inline uint64_t mx_scramble(uint64_t z)
+{
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+/*
+ * What a row's read noise is keyed with, besides the seed: what is read (a hash of the
+ * sequence; of its ids), by which product, and for which of its rows.
+ */
+static inline uint64_t mx_noise_key(uint64_t sequence, uint32_t product, uint32_t row)
+{
+	return mx_scramble(sequence ^ mx_scramble(((uint64_t)product << 32 | row) + 1));
+}
 
 /**
  * struct mx_analog_weights - the weights of a product
@@ -110,6 +130,7 @@ bool mx_analog_lossless(const struct mx_analog_prepared *prepared);
  * @x_stride:	bytes from row to row
  * @x_shift:	they stand for x - @x_shift: signed activations in unsigned coding
  * @rows:	rows of @x
+ * @noise_key:	of each row, see mx_noise_key(); NULL without read noise
  * @sums:	S of all conversions, [group][slice][step][n][rows], or NULL
  * @codes:	their codes, likewise
  * @no_proof:	convert also what is proved to lose nothing; so do @sums and @codes
@@ -124,6 +145,7 @@ struct mx_analog_product {
 	size_t x_stride;
 	int32_t x_shift;
 	size_t rows;
+	const uint64_t *noise_key;
 	int32_t *sums;
 	int32_t *codes;
 	bool no_proof;

@@ -360,8 +360,8 @@ VBMI static uint64_t lut(const struct mx_lut_column *column)
 }
 
 const struct mx_analog_kernel mx_analog_avx512 = {
-	tile8, tile16, convert, levels, row8, tile_codes, token_codes, NULL
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, NULL
 };
 const struct mx_analog_kernel mx_analog_avx512_vbmi = {
-	tile8, tile16, convert, levels, row8, tile_codes, token_codes, lut
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, lut
 };

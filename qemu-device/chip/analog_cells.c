@@ -10,7 +10,26 @@
 struct draws {
 	uint32_t stuck;
 	int32_t error, error_prop;	/* normal, see mx_normal() */
+	int32_t drift;
+	uint32_t rtn, trapped;
 };
+
+/* Of a cell that is not stuck, after @a->age. */
+static int32_t aged(const struct mx_analog *a, int32_t g, const struct draws *draws)
+{
+	const struct mx_analog_keys *keys = &a->keys;
+	double nu, now = g;
+
+	if (a->age > 1 && (keys->drift_nu > 0 || keys->drift_nu_sigma > 0)) {
+		nu = keys->drift_nu + keys->drift_nu_sigma * draws->drift / MX_NORMAL_ONE;
+		/* Conductances do not grow. */
+		if (nu > 0)
+			now = now * mx_power_minus(a->age, nu);
+	}
+	if (draws->rtn < keys->rtn_share * 4294967296.0 && draws->trapped >> 31)
+		now = now * (1 - keys->rtn_amplitude);
+	return (int32_t)(now + 0.5);
+}
 
 /* Conductance of a cell that shall have a level, in parts of a count. */
 static int32_t conductance(const struct mx_analog *a, int32_t level, const struct draws *draws)
@@ -34,7 +53,7 @@ static int32_t conductance(const struct mx_analog *a, int32_t level, const struc
 	if (error < -2 * highest)
 		error = -2 * highest;
 	g += (int32_t)(error + 2 * highest + 0.5) - 2 * highest;
-	return g < 0 ? 0 : g > 2 * highest ? 2 * highest : g;
+	return aged(a, g < 0 ? 0 : g > 2 * highest ? 2 * highest : g, draws);
 }
 
 /* @place: of the weight among the chip's cells */
@@ -42,7 +61,7 @@ static int32_t effective_level(const struct mx_analog *a, int w, uint32_t slice,
 {
 	uint32_t counter[4] = { place, place >> 32, MX_PHILOX_CELL_STUCK, slice };
 	int32_t level = mx_analog_level(a, w, slice);
-	uint32_t stuck[4] = { 0 }, error[4] = { 0 };
+	uint32_t stuck[4] = { 0 }, error[4] = { 0 }, drift[4], state[4];
 	struct draws first, second;
 
 	if (a->keys.stuck_at_0 > 0 || a->keys.stuck_at_1 > 0)
@@ -56,6 +75,21 @@ static int32_t effective_level(const struct mx_analog *a, int w, uint32_t slice,
 		first.error_prop = mx_normal(error[1]);
 		second.error = mx_normal(error[2]);
 		second.error_prop = mx_normal(error[3]);
+	}
+	if (a->keys.drift_nu_sigma > 0 || a->keys.rtn_share > 0) {
+		counter[2] = MX_PHILOX_CELL_DRIFT;
+		mx_philox(a->seed, counter, drift);
+		first.drift = mx_normal(drift[0]);
+		second.drift = mx_normal(drift[1]);
+		first.rtn = drift[2];
+		second.rtn = drift[3];
+	}
+	if (a->keys.rtn_share > 0) {
+		counter[2] = slice << 8 | MX_PHILOX_CELL_RTN;
+		counter[3] = a->age;
+		mx_philox(a->seed, counter, state);
+		first.trapped = state[0];
+		second.trapped = state[1];
 	}
 	if (a->keys.mapping == MX_OFFSET)
 		return conductance(a, level, &first);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Conversions of one group of rows: sums, codes, shift-and-add. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "analog_noise.h"
 #include "analog_piece.h"
 
 /* --------------------------------------------------------- by sums of tiles */
@@ -102,7 +104,7 @@ void mx_analog_plan_tiles(struct work *work)
 	uint32_t step, slice;
 
 	work->words = atomic_load(&work->prepared->some_wide) || (!a->effects && a->top > 127);
-	work->fused = !work->p->sums && !work->p->codes;
+	work->fused = !work->p->sums && !work->p->codes && a->keys.read_sigma == 0;
 	for (step = 0; step < a->steps; step++) {
 		if (a->step_signed[step]) {
 			work->words = true;
@@ -182,6 +184,54 @@ static struct mx_cells levels_of(struct work *work, struct piece *piece, size_t 
 	return cells;
 }
 
+/*
+ * Noise of the readings of a sum's cells, all at once: their variances add up, and what
+ * they sum up to is normal if that of each is.
+ */
+void mx_analog_spread(struct work *work, size_t block)
+{
+	const struct mx_analog *a = work->a;
+	double cell = a->keys.read_sigma * a->top * a->unit / MX_NORMAL_ONE;
+	int pair = a->keys.mapping == MX_DIFFERENTIAL ? 2 : 1;
+	size_t row, group, r, rows, at;
+	uint32_t step;
+
+	for (row = block * BLOCK; row < (block + 1) * BLOCK; row++) {
+		for (group = 0; group < work->prepared->groups; group++) {
+			const uint8_t *x = work->p->x + row * work->p->x_stride + group * a->active;
+
+			rows = row < work->p->rows ? mx_analog_rows(work->prepared, group) : 0;
+			for (step = 0; step < a->steps; step++) {
+				int64_t squares = 0;
+
+				for (r = 0; r < rows; r++) {
+					int digit = mx_analog_digit(a, x[r], step);
+
+					squares += digit * digit;
+				}
+				at = (row / TILE * work->prepared->groups + group) * a->steps + step;
+				work->spread[at * TILE + row % TILE] = cell * sqrt(pair * squares);
+			}
+		}
+	}
+}
+
+static void add_noise(struct work *work, struct piece *piece, const struct tile *tile)
+{
+	const struct mx_analog *a = work->a;
+	size_t row = piece->row + tile->row, t;
+	size_t at = (row / TILE * work->prepared->groups + tile->group) * a->steps + tile->step;
+	struct mx_read_noise noise = {
+		.seed = a->seed, .panel = piece->panel, .table = mx_normal_table(),
+		.conversion = (tile->group * a->slices + tile->slice) * a->steps + tile->step,
+	};
+
+	for (t = 0; t < tile->rows; t++)
+		noise.key[t] = work->p->noise_key[row + t];
+	memcpy(noise.spread, work->spread + at * TILE, sizeof(noise.spread));
+	work->kernel->noise(&noise, piece->sums);
+}
+
 static void convert_with_tiles(struct work *work, struct piece *piece, size_t group,
 			       uint32_t slice, uint16_t columns)
 {
@@ -207,6 +257,8 @@ static void convert_with_tiles(struct work *work, struct piece *piece, size_t gr
 			else
 				work->kernel->tile16(cells.wide, (const int16_t *)digits,
 						     (rows + 1) / 2, piece->sums);
+			if (work->spread)
+				add_noise(work, piece, &tile);
 			convert_tile(work, piece, &tile);
 		}
 	}

@@ -5,7 +5,9 @@
  */
 #include <string.h>
 
+#include "analog_noise.h"
 #include "analog_prepare.h"
+#include "philox.h"
 
 #ifndef OWN_TILES
 
@@ -120,6 +122,72 @@ static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
 
 #endif
 
+/* Philox for 16 counters at once: see philox.h */
+static void philox16(uint64_t key, uint32_t c[4][TILE])
+{
+	uint32_t k0 = key, k1 = key >> 32;
+	int round, t;
+
+	for (round = 0; round < 10; round++) {
+		for (t = 0; t < TILE; t++) {
+			uint64_t p0 = (uint64_t)0xd2511f53 * c[0][t];
+			uint64_t p1 = (uint64_t)0xcd9e8d57 * c[2][t];
+			uint32_t c1 = c[1][t], c3 = c[3][t];
+
+			c[0][t] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+			c[1][t] = (uint32_t)p1;
+			c[2][t] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+			c[3][t] = (uint32_t)p0;
+		}
+		k0 += 0x9e3779b9;
+		k1 += 0xbb67ae85;
+	}
+}
+
+/* mx_normal() of 16 numbers */
+static void normal16(const int32_t *table, const uint32_t bits[TILE], int32_t normal[TILE])
+{
+	const uint32_t rest_bits = 32 - MX_NORMAL_BITS;
+	uint32_t tails = 0;
+	int t;
+
+	for (t = 0; t < TILE; t++) {
+		uint32_t at = bits[t] >> rest_bits, rest = bits[t] & ((1u << rest_bits) - 1);
+
+		tails += at - MX_NORMAL_TAIL >= MX_NORMAL_INTERVALS - 2 * MX_NORMAL_TAIL;
+		normal[t] = table[at] + (int32_t)((uint32_t)(table[at + 1] - table[at]) * rest >>
+						  rest_bits);
+	}
+	for (t = 0; tails && t < TILE; t++)
+		normal[t] = mx_normal(bits[t]);
+}
+
+static void noise(const struct mx_read_noise *noise, int32_t sums[COLS][TILE])
+{
+	uint32_t c[4][TILE], quad, word;
+	int32_t normal[TILE];
+	int t;
+
+	for (quad = 0; quad < COLS / 4; quad++) {
+		for (t = 0; t < TILE; t++) {
+			c[0][t] = (uint32_t)noise->key[t];
+			c[1][t] = (uint32_t)(noise->key[t] >> 32);
+			c[2][t] = (noise->panel * (COLS / 4) + quad) << 8 | MX_PHILOX_READ;
+			c[3][t] = noise->conversion;
+		}
+		philox16(noise->seed, c);
+		for (word = 0; word < 4; word++) {
+			int32_t *sum = sums[quad * 4 + word];
+
+			normal16(noise->table, c[word], normal);
+			/* Rounded half up: what is truncated is positive. */
+			for (t = 0; t < TILE; t++)
+				sum[t] += (int32_t)(normal[t] * noise->spread[t] +
+						    (0x1p30 + 0.5)) - (1 << 30);
+		}
+	}
+}
+
 /* floor(sum / divisor + 1/2), and ties to the even code if that is the rule */
 static int32_t round_to_code(const struct mx_converter *converter, int32_t sum)
 {
@@ -169,6 +237,6 @@ static uint32_t convert(const struct mx_converter *converter, const int32_t sum[
 
 #ifndef OWN_TILES
 const struct mx_analog_kernel KERNEL = {
-	tile8, tile16, convert, levels, row8, tile_codes, token_codes, NULL
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, NULL
 };
 #endif

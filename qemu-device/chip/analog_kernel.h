@@ -96,6 +96,24 @@ struct mx_group_codes {
 };
 
 /**
+ * struct mx_read_noise - noise of the sums of a tile, of one group, slice and step
+ * @seed:	key
+ * @key:	of each row, see mx_noise_key()
+ * @panel:	which 16 columns
+ * @conversion:	number of the group, slice and step
+ * @spread:	of each row: standard deviation in 1 / MX_NORMAL_ONE of the sums' unit
+ * @table:	mx_normal_table()
+ */
+struct mx_read_noise {
+	uint64_t seed;
+	uint64_t key[TILE];
+	uint32_t panel;
+	uint32_t conversion;
+	double spread[TILE];
+	const int32_t *table;
+};
+
+/**
  * struct mx_analog_kernel - functions of one instruction set
  * @tile8:	sums[c][t] = sum over 4 * @quads rows of level[..] * digit[..], with
  *		level [quad][COLS][4], digit [quad][TILE][4] not negative
@@ -106,6 +124,7 @@ struct mx_group_codes {
  * @row8:	sums[c] of one token of a tile, whose digits start at @digit
  * @tile_codes:	adds the codes of a tile, weighted, to @acc; returns how many were clamped
  * @token_codes: the same of its first @tokens, by itself: for few of them
+ * @noise:	adds read noise
  * @lut:	one-bit steps, no effects: returns how many conversions saturated;
  *		NULL: this set has none
  */
@@ -122,6 +141,7 @@ struct mx_analog_kernel {
 	uint64_t (*tile_codes)(const struct mx_group_codes *group, int32_t acc[COLS][PIECE]);
 	uint64_t (*token_codes)(const struct mx_group_codes *group, size_t tokens,
 				int32_t acc[TILE][COLS]);
+	void (*noise)(const struct mx_read_noise *noise, int32_t sums[COLS][TILE]);
 	uint64_t (*lut)(const struct mx_lut_column *column);
 };
 

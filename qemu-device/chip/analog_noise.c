@@ -9,13 +9,13 @@
 
 #include "analog_noise.h"
 
-#define TABLE_BITS	14
-#define INTERVALS	(1 << TABLE_BITS)
+#define TABLE_BITS	MX_NORMAL_BITS
+#define INTERVALS	MX_NORMAL_INTERVALS
 #define REST_BITS	(32 - TABLE_BITS)
 /* Intervals at both ends that are computed: the quantile bends too much to interpolate. */
-#define TAIL		64
+#define TAIL		MX_NORMAL_TAIL
 
-/* Natural logarithm of 0 < x < 1: x = m 2^e, and ln m = 2 atanh((m - 1) / (m + 1)). */
+/* Natural logarithm of x > 0: x = m 2^e, and ln m = 2 atanh((m - 1) / (m + 1)). */
 static double logarithm(double x)
 {
 	const double ln2 = 0x1.62e42fefa39efp-1;
@@ -120,4 +120,27 @@ int32_t mx_normal(uint32_t bits)
 	if (at < TAIL || at >= INTERVALS - TAIL)
 		return to_fixed(quantile((bits + 0.5) / 4294967296.0));
 	return table[at] + (int32_t)((table[at + 1] - table[at]) * rest / (1 << REST_BITS));
+}
+
+const int32_t *mx_normal_table(void)
+{
+	pthread_once(&made, make_table);
+	return table;
+}
+
+/* e^-y = (e^-(y / 2^k))^(2^k), by a series where y / 2^k is small */
+double mx_power_minus(double base, double exponent)
+{
+	double y = logarithm(base) * exponent, term = 1, sum = 1;
+	int halvings = 0, i;
+
+	for (; y > 0.5; halvings++)
+		y = y * 0.5;
+	for (i = 1; i < 18; i++) {
+		term = term * -y / i;
+		sum = sum + term;
+	}
+	while (halvings--)
+		sum = sum * sum;
+	return sum;
 }

@@ -16,4 +16,13 @@
  */
 int32_t mx_normal(uint32_t bits);
 
+/* mx_normal() between the entries of this, except for the first and last intervals. */
+#define MX_NORMAL_BITS		14
+#define MX_NORMAL_INTERVALS	(1 << MX_NORMAL_BITS)
+#define MX_NORMAL_TAIL		64
+const int32_t *mx_normal_table(void);
+
+/* @base to the power of -@exponent; @base 1 to 2^32, @exponent 0 to 16 */
+double mx_power_minus(double base, double exponent);
+
 #endif /* MX_CHIP_ANALOG_NOISE_H */

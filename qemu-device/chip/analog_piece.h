@@ -22,6 +22,8 @@
  * @index_bytes: of one block of tokens and one group in @index
  * @index:	[block of tokens][group][step][table][BLOCK], see struct mx_lut_column
  * @digits:	see mx_analog_digits_at(); NULL with @tables
+ * @spread:	[block of TILE][group][step][TILE]: standard deviation of the read noise of
+ *		a sum, in 1 / MX_NORMAL_ONE of the unit; NULL without read noise
  * @sum_x:	[rows]: sum of each row's inputs
  * @tile:	[rows / TILE][k / 4][TILE][4]: inputs as bytes, see mx_analog_flip();
  *		NULL unless @proves
@@ -39,6 +41,7 @@ struct work {
 	size_t index_bytes;
 	uint8_t *index;
 	uint8_t *digits;
+	double *spread;
 	int64_t *sum_x;
 	uint8_t *tile;
 	atomic_uint_fast64_t saturated;
@@ -95,6 +98,8 @@ void mx_analog_plan_tables(struct work *work);
 void mx_analog_index(struct work *work, size_t block, size_t group);
 /* Fills the digits of one block of tokens and one group, which were zeroed. */
 void mx_analog_digits(struct work *work, size_t block, size_t group);
+/* Fills the spread of one block of tokens. */
+void mx_analog_spread(struct work *work, size_t block);
 /* Converts some columns of a slice of a group. */
 void mx_analog_convert(struct work *work, struct piece *piece, size_t group, uint32_t slice,
 		       uint16_t columns);

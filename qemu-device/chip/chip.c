@@ -10,6 +10,11 @@
 #include "kernels.h"
 #include "pool.h"
 
+int mx_fidelity_from_name(const char *name)
+{
+	return !strcmp(name, "exact") ? MX_EXACT : !strcmp(name, "analog") ? MX_ANALOG : -1;
+}
+
 struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 			    const struct mx_chip_params *params, char *err, size_t err_bytes)
 {
@@ -24,6 +29,13 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 		snprintf(err, err_bytes,
 			 "fidelity=analog: chip %s is of organisation synergy, whose products are exact; inplace and traditional chips compute in their cells",
 			 config->name);
+		return NULL;
+	}
+	if (params->age > MX_MAX_AGE || (params->age && params->fidelity != MX_ANALOG)) {
+		snprintf(err, err_bytes,
+			 params->age > MX_MAX_AGE ? "age=%u: at most %u seconds" :
+			 "age=%u: cells have no age with fidelity=exact; use fidelity=analog",
+			 params->age, MX_MAX_AGE);
 		return NULL;
 	}
 	chip = calloc(1, sizeof(*chip));
@@ -49,7 +61,7 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 			mx_chip_free(chip);
 			return NULL;
 		}
-		mx_analog_init(chip->analog, config, params->seed);
+		mx_analog_init(chip->analog, config, params->seed, params->age);
 	}
 	chip->directory = mx_directory_new(chip, err, err_bytes);
 	if (!chip->directory) {

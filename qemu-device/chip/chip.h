@@ -75,12 +75,19 @@ enum mx_fidelity {
 	MX_ANALOG,	/* stationary products as the crossbars compute them: analog.h */
 };
 
+/* 31 years */
+#define MX_MAX_AGE 1000000000
+
+/* "exact", "analog"; returns -1 for anything else */
+int mx_fidelity_from_name(const char *name);
+
 /**
  * struct mx_chip_params - how to host a chip
  * @threads:	worker threads for jobs, 1 .. 64; 0: one per online CPU
  * @isa:	instruction set of the kernels; the bits do not depend on it
  * @seed:	serial number of the chip
  * @fidelity:	ANALOG: inplace and traditional organisations only
+ * @age:	seconds since its cells were programmed, up to MX_MAX_AGE; for ANALOG
  * @nv_fd:	file of mx_chip_nv_bytes() that is the non-volatile area, all zero for
  *		a new chip; stays the caller's. Only looked at if there is @persist
  * @persist:	makes a range of the area durable before it returns; NULL if nothing
@@ -98,6 +105,7 @@ struct mx_chip_params {
 	enum mx_isa isa;
 	uint64_t seed;
 	enum mx_fidelity fidelity;
+	uint32_t age;
 	int nv_fd;
 	int (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 	void *opaque;

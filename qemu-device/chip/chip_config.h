@@ -63,6 +63,11 @@ struct mx_analog_keys {
 	double program_sigma_prop;	/* further, as a share of the cell's conductance */
 	double stuck_at_0;		/* share of the cells stuck at the lowest level */
 	double stuck_at_1;		/* share of the cells stuck at the highest level */
+	double read_sigma;		/* noise of each reading, in counts of the highest level */
+	double drift_nu;		/* conductance falls with age^-nu: mean over the cells */
+	double drift_nu_sigma;		/* and standard deviation */
+	double rtn_share;		/* share of the cells with random telegraph noise */
+	double rtn_amplitude;		/* share of its conductance that such a cell loses at times */
 	double on_off_ratio;		/* highest to lowest conductance; 0: infinite */
 };
 

@@ -334,6 +334,10 @@ static void check_analog(struct parser *p)
 		fail(p, line_of(p, "analog", "stuck_at_1"),
 		     "stuck_at_0 = %g and stuck_at_1 = %g are more than all cells together",
 		     a->stuck_at_0, a->stuck_at_1);
+	if ((a->rtn_share > 0) != (a->rtn_amplitude > 0))
+		fail(p, line_of(p, "analog", a->rtn_share > 0 ? "rtn_share" : "rtn_amplitude"),
+		     "rtn_share = %g and rtn_amplitude = %g: one without the other has no effect",
+		     a->rtn_share, a->rtn_amplitude);
 	check_adc_steps(p);
 	/* Cells reach four times the highest level, in 1/32 of a count: see analog_cells.c. */
 	active = a->rows_active ? a->rows_active : c->large_rows;

@@ -189,6 +189,11 @@ const struct mx_key mx_keys[] = {
 	ANALOG(stuck_at_0, 1),
 	ANALOG(stuck_at_1, 1),
 	ANALOG(on_off_ratio, 1000000000),
+	ANALOG(read_sigma, 1),
+	ANALOG(drift_nu, 1),
+	ANALOG(drift_nu_sigma, 1),
+	ANALOG(rtn_share, 1),
+	ANALOG(rtn_amplitude, 1),
 
 	KEY(ALL, "limits", "models", max_models, 1, MX_NV_MAX_MODELS),
 	KEY(ALL, "limits", "contexts", max_contexts, 1, 65536),

@@ -76,6 +76,30 @@ bool mx_op_is_lossless(struct mx_run *run, const struct mxaccel_op *op)
 	return prepared && mx_analog_lossless(prepared);
 }
 
+/*
+ * Read noise depends on a sequence's ids, the op and the row in the sequence, so not on
+ * what else is in the batch. NULL without memory.
+ */
+static const uint64_t *noise_keys(struct mx_run *run, const struct mxaccel_op *op, uint64_t rows)
+{
+	bool per_sequence = run->model->region[op->dst].kind == MXACCEL_REGION_SEQ;
+	uint64_t *key = mx_buffer_get(&run->bytes, rows * sizeof(*key)), hash;
+	uint32_t i, j;
+
+	for (i = 0; key && i < run->nr_seq; i++) {
+		const struct mx_seq *seq = &run->seq[i];
+
+		hash = 0;
+		for (j = 0; j < seq->length; j++)
+			hash = mx_scramble(hash + (uint32_t)run->chunk_ids[seq->row + j]);
+		if (per_sequence)
+			key[i] = mx_noise_key(hash, op - run->model->op, 0);
+		for (j = 0; !per_sequence && j < seq->length; j++)
+			key[seq->row + j] = mx_noise_key(hash, op - run->model->op, j);
+	}
+	return key;
+}
+
 uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op)
 {
 	struct analog_work work = {
@@ -97,6 +121,11 @@ uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op)
 			&work);
 	if (run->non_finite)
 		return MXACCEL_ST_SUCCESS;
+	if (run->chip->analog->keys.read_sigma > 0) {
+		product.noise_key = noise_keys(run, op, work.rows);
+		if (!product.noise_key)
+			return MXACCEL_ST_NO_MEMORY;
+	}
 	product.x = (const uint8_t *)work.act;
 	if (mx_analog_multiply(run->chip->analog, &product, run->chip->params.isa,
 			       run->chip->pool))

@@ -15,6 +15,9 @@ enum mx_philox_use {
 	MX_PHILOX_RETRY,	/* faults.c: chunk, wear */
 	MX_PHILOX_CELL_STUCK,	/* analog_cells.c: place of the weight, slice */
 	MX_PHILOX_CELL_PROGRAM,	/* the same */
+	MX_PHILOX_CELL_DRIFT,	/* the same */
+	MX_PHILOX_CELL_RTN,	/* place, slice * 256 + this, age */
+	MX_PHILOX_READ,		/* mx_noise_key(), four columns * 256 + this, conversion */
 };
 
 static inline void mx_philox(uint64_t key, const uint32_t counter[4], uint32_t out[4])

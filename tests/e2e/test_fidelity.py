@@ -68,8 +68,30 @@ def test_a_narrow_converter_shows_and_the_same_on_every_path(image, ids, tmp_pat
         np.testing.assert_array_equal(alone[0], narrow[row, :length])
 
 
+def test_noise_and_age_are_the_same_on_every_path(image, ids, tmp_path):
+    text = chip(tmp_path, program_sigma=0.02).read_text().replace(
+        "on_off_ratio = 0", "read_sigma = 0.02\ndrift_nu = 0.02\n"
+        "drift_nu_sigma = 0.01\nrtn_share = 0.01\nrtn_amplitude = 0.3\non_off_ratio = 0")
+    (tmp_path / "noisy.ini").write_text(text)
+    device = f"sim:{tmp_path / 'noisy.ini'},fidelity=analog"
+    young = infer(image, ids, tmp_path, device)
+    old = infer(image, ids, tmp_path, f"{device},age=86400")
+    assert np.abs(old - young).max() > 0
+    again = infer(image, ids, tmp_path, f"{device},age=86400,threads=3,isa=avx2")
+    np.testing.assert_array_equal(again.view(np.uint32), old.view(np.uint32))
+    # A sequence has its own noise, wherever it is in a batch.
+    for row in range(len(ids)):
+        length = np.flatnonzero(ids[row])[-1] + 1
+        alone = infer(image, pad([ids[row, :length]]), tmp_path, f"{device},age=86400")
+        np.testing.assert_array_equal(alone[0], old[row, :length])
+
+
 def test_what_cannot_be_analog_is_refused(image, ids, tmp_path):
     done = infer(image, ids, tmp_path, "sim:mx1,fidelity=analog", check=False)
     assert done.returncode == 1 and "organisation synergy" in done.stderr
+    for age, part in (("5", "age=5: cells have no age"), ("-1", "age=-1 is not a number"),
+                      ("1000000001", "is not a number from 0 to 1000000000")):
+        done = infer(image, ids, tmp_path, f"sim:mx1-inplace,age={age}", check=False)
+        assert done.returncode == 1 and part in done.stderr
     done = infer(image, ids, tmp_path, "sim:mx1-inplace,fidelity=real", check=False)
     assert done.returncode == 1 and "use exact or analog" in done.stderr

@@ -300,3 +300,116 @@ def test_cells_are_those_of_the_chip_not_of_the_run(tmp_path):
 ], ids=lambda value: str(value)[:30])
 def test_impossible_effects_are_refused_with_the_line(tmp_path, keys, part):
     test_contradictory_settings_are_refused_with_the_line(tmp_path, keys, part)
+
+
+def readings(folder, w, x, keys, count, **more):
+    """Sums [reading, array, slice, bit, N, T] in counts, of readings of the same cells."""
+    got = [mxmvm(folder, w, x, *settings(**keys), "--reading", str(i), **more)[1] / 32
+           for i in range(count)]
+    return np.stack(got)
+
+
+@pytest.mark.parametrize("mapping, rows", [("offset", 128), ("differential", 100)])
+def test_read_noise_has_the_variance_of_the_cells_and_is_normal(tmp_path, mapping, rows):
+    """The sum of the cells' noise, as if each cell were read with its own, and as defined."""
+    sigma, count = 0.02, 40
+    generator = np.random.default_rng(11)
+    w = generator.integers(-127, 128, (33, rows)).astype(np.int8)
+    x = generator.integers(0, 256, (20, rows)).astype(np.uint8)
+    keys = {"read_sigma": sigma, "mapping": mapping, "input": "unsigned", "adc_bits": 12}
+    plain = Crossbar(mapping=mapping, input="unsigned", adc_bits=12)
+    _, want, _, _ = plain.multiply(w, x)
+    noise = readings(tmp_path, w, x, keys, count) - want
+    active = plain.input_digits(x)[0].sum(axis=2)     # [bit, T]
+    cells = active * (2 if mapping == "differential" else 1)
+    deviation = 3 * sigma * np.sqrt(cells)[None, None, :, None, :]
+    assert (noise[np.broadcast_to(deviation == 0, noise.shape)] == 0).all()
+    kept = np.broadcast_to(deviation > 0, noise.shape)
+    # Sums are in 1/32 of a count.
+    total = np.sqrt(deviation ** 2 + 1 / 32 ** 2 / 12)
+    values = (noise / total)[kept]
+    size = len(values)
+    assert abs(values.mean()) < 5 / math.sqrt(size)
+    assert abs(values.var() - 1) < 5 * math.sqrt(2 / size)
+    smooth = noise + generator.uniform(-1 / 64, 1 / 64, noise.shape)
+    smooth = (smooth / np.sqrt(deviation ** 2 + 2 / 32 ** 2 / 12))[kept][:50000]
+    assert ks_distance(smooth) < 2 / math.sqrt(len(smooth))
+    # Cell by cell, each reading of each: the same distribution (two samples, Smirnov).
+    bits = plain.input_digits(x)[0][0, 0].astype(bool)
+    each = generator.normal(0, 3 * sigma, (4000, int(bits.sum()) * cells[0, 0] // active[0, 0]))
+    one = np.sort(np.rint(32 * each.sum(axis=1)) / 32)
+    other = np.sort(noise[:, :, :, 0, :, 0].ravel())
+    at = np.concatenate([one, other])
+    gap = np.abs(np.searchsorted(one, at, "right") / len(one) -
+                 np.searchsorted(other, at, "right") / len(other)).max()
+    assert gap < 2 * math.sqrt(1 / len(one) + 1 / len(other))
+    # Readings, slices, bits, columns and rows are independent of each other.
+    unit = np.where(kept, noise / total, 0)
+    for axis in range(unit.ndim):
+        if unit.shape[axis] > 1:
+            first, second = unit.take(0, axis).ravel(), unit.take(1, axis).ravel()
+            assert abs((first * second).mean()) < 5 / math.sqrt(first.size), axis
+
+
+def test_read_noise_is_the_same_on_every_path(tmp_path):
+    w, x = operands(np.random.default_rng(12), Crossbar(), "normal", 40, 300, 50)
+    keys = settings(read_sigma=0.05, program_sigma=0.02)
+    y, s, c, report = mxmvm(tmp_path, w, x, *keys)
+    factor = np.array([2 ** k for k in range(7)] + [-128])
+    code = np.clip(np.rint(s / 32), -127, 127).astype(int)
+    np.testing.assert_array_equal(c, code)
+    np.testing.assert_array_equal(y, np.einsum("aiknt,i,k->tn", code, 4 ** np.arange(4), factor))
+    for options in ([], ["--threads", "1", "--isa", "portable"], ["--isa", "avx2"]):
+        again, counted = mxmvm(tmp_path, w, x, *keys, *options, record=False)
+        np.testing.assert_array_equal(again, y)
+        assert counted["saturated"] == report["saturated"]
+    part, _ = mxmvm(tmp_path, w, x[:5], *keys, record=False)
+    np.testing.assert_array_equal(part, y[:5])
+    for other in (["--reading", "1"], ["--seed", "1"]):
+        changed, _ = mxmvm(tmp_path, w, x, *keys, *other, record=False)
+        assert (changed != y).mean() > 0.9
+
+
+def test_drift_is_a_power_of_the_age(tmp_path):
+    w = np.full((200, 256), 127, np.int8)    # level 3 in each slice but the last
+    keys = settings(mapping="offset", drift_nu=0.05)
+    for age in (0, 1):
+        got = mxmvm(tmp_path, w, np.eye(256, dtype=np.int8), *keys, "--age", str(age))
+        assert got[3]["sums_per_count"] == 1
+    for age in (2, 3600, 31536000, 1000000000):
+        got = effective_levels(tmp_path, w, *keys, "--age", str(age))
+        assert (got == math.floor(32 * 3 * age ** -0.05 + 0.5) / 32).all()
+    # Each cell has an exponent of its own, the same at every age, and none grows.
+    keys = settings(mapping="offset", drift_nu=0.05, drift_nu_sigma=0.01)
+    young, old = (effective_levels(tmp_path, w, *keys, "--age", str(age))[:3]
+                  for age in (3600, 31536000))
+    for age, got in ((3600, young), (31536000, old)):
+        nu = -np.log(got / 3) / math.log(age)
+        assert abs(nu.mean() - 0.05) < 1e-4
+        # Rounding to 1/32 of a count shows in the exponents.
+        rounding = (1 / 32 / 12 ** 0.5 / got.mean() / math.log(age)) ** 2
+        assert abs(nu.var() / (0.01 ** 2 + rounding) - 1) < 0.03
+    assert (old <= young).all() and np.corrcoef(young.ravel(), old.ravel())[0, 1] > 0.9
+    wild = effective_levels(tmp_path, w, *settings(mapping="offset", drift_nu_sigma=0.5),
+                            "--age", "1000")
+    assert wild.max() == 3 and abs((wild == 3).mean() - 0.5) < 0.02
+
+
+def test_random_telegraph_noise_has_its_share_and_changes_with_age(tmp_path):
+    w = np.full((200, 256), 127, np.int8)
+    keys = settings(mapping="offset", rtn_share=0.2, rtn_amplitude=0.25)
+    first, second = (effective_levels(tmp_path, w, *keys, "--age", str(age)) for age in (5, 6))
+    for got in (first, second):
+        assert set(np.unique(got)) == {2.25, 3}
+        assert abs((got == 2.25).mean() - 0.1) < 5 * math.sqrt(0.1 * 0.9 / got.size)
+    # Trapped twice: a cell that can be, 0.2, and half of the time, twice.
+    both = ((first == 2.25) & (second == 2.25)).mean()
+    assert abs(both - 0.05) < 5 * math.sqrt(0.05 * 0.95 / first.size)
+
+
+def test_half_of_random_telegraph_noise_is_refused(tmp_path):
+    test_contradictory_settings_are_refused_with_the_line(
+        tmp_path, {"rtn_share": 0.1}, "one without the other has no effect")
+    done = mxmvm(tmp_path, np.ones((1, 1), np.int8), np.ones((1, 1), np.int8), "--age", "-1",
+                 check=False)
+    assert done.returncode == 2 and "is not a number from 0 to 1000000000" in done.stderr

@@ -31,6 +31,14 @@ def with_store(folder, store, chip="tiny"):
     return Device(folder, options=f"store={store}", chip=chip)
 
 
+def test_analog_cells_need_a_chip_that_has_them(folder):
+    inplace = f"chip={CHIPS}/mx1-inplace.ini"
+    refused(folder, f"chip={CHIPS}/mx1.ini,fidelity=analog", "organisation synergy")
+    refused(folder, f"{inplace},fidelity=real", "fidelity 'real' is not one of exact, analog")
+    refused(folder, f"{inplace},age=5", "age=5", "fidelity=analog")
+    refused(folder, f"{inplace},fidelity=analog,age=1000000001", "at most 1000000000 seconds")
+
+
 def test_models_survive_a_restart(folder, store):
     with with_store(folder, store) as dev:
         ready = Ready(dev, model.make())
