@@ -201,7 +201,10 @@ mxrun small.mxw --ids good.npy --out first.npy
 fails mxrun small.mxw --ids wild.npy --out x.npy
 fails mxrun small.mxw --ids empty.npy --out x.npy
 fails mxrun small.mxw --ids long.npy --out x.npy
-fails mxrun flipped.mxw --ids good.npy --out x.npy
+# A chip that holds the model needs no weights from the file.
+mxrun flipped.mxw --ids good.npy --out again.npy
+cmp again.npy first.npy
+fails mxrun flipped.mxw --verify --ids good.npy --out x.npy
 fails mxrun large.mxw --ids good.npy --out x.npy
 # A process killed in the middle of a job leaves nothing behind.
 mxrun small.mxw --ids many.npy --out x.npy --repeat 100000 &
