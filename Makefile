@@ -45,6 +45,8 @@ help:
 	@echo 'make model      fetch the model of the demo'
 	@echo 'make bert-large a checkpoint of exactly its shape, mapped: build/bert-large.mxw'
 	@echo 'make bench-analog  speed of analog products beside numpy'
+	@echo 'make study      accuracy of a model on analog crossbars: tables and pictures'
+	@echo 'make bench      speed beside peers, in one run (Documentation/bench.rst)'
 	@echo 'make lint       checkpatch and sparse'
 	@echo 'make clean      remove build/ (the cache stays: see scripts/lib.sh)'
 	@echo './mxvm --help   how to run a command in the VM'

@@ -34,7 +34,6 @@ def float32_row(results, count):
 def draw_sweep(results, sweep, folder):
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4))
     of_all = lines(sweep)
-    several = len(of_all) > 1
     series_names = list(dict.fromkeys(series for _, series in of_all))
     planes_vary = len({planes for planes, _ in of_all}) > 1
     colours = plt.get_cmap("tab10").colors
@@ -46,31 +45,27 @@ def draw_sweep(results, sweep, folder):
         shift = 0.06 * (number - (len(of_all) - 1) / 2)
         at = [places[row["point"]] + shift for row in rows]
         look = {"color": colours[series_names.index(series)], "linestyle": DASHES[planes],
-                "marker": "o", "markersize": 4, "label": label, "capsize": 3}
+                "marker": "o", "markersize": 4, "label": label or "the chip", "capsize": 3}
         left.errorbar(at, [100 * row["accuracy"] for row in rows], yerr=error_bars(rows), **look)
         right.errorbar(at, [max(SMALLEST, 1 - row["cosine"]) for row in rows], **look)
     reference = float32_row(results, sweep["rows"][0]["sentences"])
     left.axhspan(100 * reference["accuracy_low"], 100 * reference["accuracy_high"],
-                 color="0.92", zorder=0)
-    left.axhline(100 * reference["accuracy"], color="0.4", linestyle=":")
-    left.text(0.01, 100 * reference["accuracy"] + 1, "float32, with its interval over sentences",
-              fontsize=8, color="0.3", transform=left.get_yaxis_transform())
-    left.axhline(100 / len(results["corpus"]["sections"]), color="0.6", linestyle=":")
-    left.text(0.01, 100 / len(results["corpus"]["sections"]) + 1, "by chance", fontsize=8,
-              color="0.3", transform=left.get_yaxis_transform())
+                 color="0.92", zorder=0, label="float32 and its interval over sentences")
+    left.axhline(100 * reference["accuracy"], color="0.6", zorder=0)
+    left.axhline(100 / len(results["corpus"]["sections"]), color="0.6", linestyle=":",
+                 label="by chance")
     left.set_ylim(0, 100)
     left.set_ylabel("accuracy, %")
     right.set_yscale("log")
-    right.set_ylim(SMALLEST / 2, 2)
+    right.set_ylim(top=2)
     right.set_ylabel("1 - mean cosine to float32")
     right.grid(axis="y", color="0.9")
     for axes in (left, right):
         axes.set_xticks(range(len(places)), list(places))
         axes.set_xlim(-0.4, len(places) - 0.6)
         axes.set_xlabel(sweep["axis"])
-    if several:
-        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3,
-                      frameon=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3,
+                  frameon=False)
     figure.suptitle(sweep["title"])
     path = folder / f"{sweep['name']}.svg"
     figure.savefig(path, metadata={"Date": None})

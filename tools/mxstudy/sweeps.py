@@ -66,9 +66,9 @@ LEVELS = " (share of the highest level)"
 SWEEPS = (
     Sweep("adc-bits", "ADC bits, and counts to a step", "ADC bits",
           along("large.adc_bits", 9, 8, 7, 6, 5, 4, 3),
-          named("{} counts a step", (Setting("1", ("analog.adc_step=1",)),
-                                     Setting("2", ("analog.adc_step=2",)),
-                                     Setting("4", ("analog.adc_step=4",))))),
+          named("counts to a step: {}", (Setting("1", ("analog.adc_step=1",)),
+                                          Setting("2", ("analog.adc_step=2",)),
+                                          Setting("4", ("analog.adc_step=4",))))),
     Sweep("planes", "ADC bits with one and two planes of activations", "ADC bits",
           along("large.adc_bits", 9, 8, 7, 6, 5, 4, 3), planes=(1, 2)),
     Sweep("rows", "Rows in one conversion", "rows active",
