@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analog_noise.h"
 #include "analog_piece.h"
 #include "internal.h"
 #include "pool.h"
@@ -27,10 +28,12 @@ void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *confi
 		.dac_bits = config->dac_bits, .unit = 1,
 		.steps = (bits + config->dac_bits - 1) / config->dac_bits,
 	};
+	if (age > 1 && (keys->drift_nu > 0 || keys->drift_nu_sigma > 0))
+		analog->log_age = mx_logarithm(age);
 	analog->effects = keys->program_sigma > 0 || keys->program_sigma_prop > 0 ||
 			  keys->stuck_at_0 > 0 || keys->stuck_at_1 > 0 || keys->on_off_ratio > 0 ||
 			  keys->read_sigma > 0 || keys->rtn_share > 0 ||
-			  (age > 1 && (keys->drift_nu > 0 || keys->drift_nu_sigma > 0));
+			  analog->log_age > 0;
 	if (analog->effects)
 		analog->unit = MX_ANALOG_UNIT;
 	if (keys->on_off_ratio > 0)

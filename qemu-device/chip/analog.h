@@ -35,6 +35,7 @@ struct mx_pool;
  * @keys:	of the chip file
  * @seed:	serial number of the chip: key of all random numbers
  * @age:	seconds since the cells were programmed
+ * @log_age:	its logarithm; 0 for no drift
  * @active:	rows of a full group
  * @slices:	cells, or pairs of them, of a weight
  * @cell_bits:	bits of a slice
@@ -53,6 +54,7 @@ struct mx_analog {
 	struct mx_analog_keys keys;
 	uint64_t seed;
 	uint32_t age;
+	double log_age;
 	uint32_t active;
 	uint32_t slices;
 	uint32_t cell_bits;

@@ -216,6 +216,99 @@ static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
 	return clamped;
 }
 
+/* High and low halves of the products of 16 numbers by @m */
+static inline __always_inline void multiply_wide(__m512i c, __m512i m, __m512i *high, __m512i *low)
+{
+	__m512i even = _mm512_mul_epu32(c, m), odd = _mm512_mul_epu32(_mm512_srli_epi64(c, 32), m);
+
+	*high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+	*low = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
+
+/* Philox for 16 counters at once: see philox.h */
+static inline __always_inline void philox16(uint64_t key, __m512i c[4])
+{
+	const __m512i m0 = _mm512_set1_epi64(0xd2511f53), m1 = _mm512_set1_epi64(0xcd9e8d57);
+	uint32_t k0 = key, k1 = key >> 32;
+	__m512i high0, low0, high1, low1;
+	int round;
+
+	for (round = 0; round < 10; round++) {
+		multiply_wide(c[0], m0, &high0, &low0);
+		multiply_wide(c[2], m1, &high1, &low1);
+		c[0] = _mm512_xor_si512(_mm512_xor_si512(high1, c[1]), _mm512_set1_epi32(k0));
+		c[1] = low1;
+		c[2] = _mm512_xor_si512(_mm512_xor_si512(high0, c[3]), _mm512_set1_epi32(k1));
+		c[3] = low0;
+		k0 += 0x9e3779b9;
+		k1 += 0xbb67ae85;
+	}
+}
+
+/* mx_normal() of 16 numbers */
+static inline __always_inline __m512i normal16(const int32_t *table, __m512i bits)
+{
+	const uint32_t rest_bits = 32 - MX_NORMAL_BITS;
+	__m512i at = _mm512_srli_epi32(bits, rest_bits);
+	__m512i rest = _mm512_and_si512(bits, _mm512_set1_epi32((1 << rest_bits) - 1));
+	__m512i from = _mm512_i32gather_epi32(at, table, 4);
+	__m512i step = _mm512_sub_epi32(_mm512_i32gather_epi32(at, table + 1, 4), from);
+	__m512i normal = _mm512_add_epi32(from, _mm512_srli_epi32(_mm512_mullo_epi32(step, rest),
+								  rest_bits));
+	__mmask16 tails = _mm512_cmpge_epu32_mask(
+		_mm512_sub_epi32(at, _mm512_set1_epi32(MX_NORMAL_TAIL)),
+		_mm512_set1_epi32(MX_NORMAL_INTERVALS - 2 * MX_NORMAL_TAIL));
+	uint32_t all_bits[TILE];
+	int32_t all[TILE];
+	int t;
+
+	if (!tails)
+		return normal;
+	_mm512_storeu_si512(all_bits, bits);
+	_mm512_storeu_si512(all, normal);
+	for (t = 0; t < TILE; t++)
+		if (tails >> t & 1)
+			all[t] = mx_normal(all_bits[t]);
+	return _mm512_loadu_si512(all);
+}
+
+/* Rounded half up: what is truncated is positive. */
+static inline __always_inline __m256i scaled(__m256i normal, __m512d spread)
+{
+	__m512d value = _mm512_mul_pd(_mm512_cvtepi32_pd(normal), spread);
+
+	return _mm256_sub_epi32(_mm512_cvttpd_epi32(_mm512_add_pd(value,
+				_mm512_set1_pd(0x1p30 + 0.5))), _mm256_set1_epi32(1 << 30));
+}
+
+static void noise(const struct mx_read_noise *noise, int32_t sums[COLS][TILE])
+{
+	const __m512d first = _mm512_loadu_pd(noise->spread), second = _mm512_loadu_pd(noise->spread + 8);
+	const __m512i keys = _mm512_loadu_si512(noise->key), more = _mm512_loadu_si512(noise->key + 8);
+	uint32_t quad, word;
+	__m512i c[4];
+
+	for (quad = 0; quad < COLS / 4; quad++) {
+		c[0] = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi64_epi32(keys)),
+					  _mm512_cvtepi64_epi32(more), 1);
+		c[1] = _mm512_inserti64x4(_mm512_castsi256_si512(
+				_mm512_cvtepi64_epi32(_mm512_srli_epi64(keys, 32))),
+				_mm512_cvtepi64_epi32(_mm512_srli_epi64(more, 32)), 1);
+		c[2] = _mm512_set1_epi32((noise->panel * (COLS / 4) + quad) << 8 | MX_PHILOX_READ);
+		c[3] = _mm512_set1_epi32(noise->conversion);
+		philox16(noise->seed, c);
+		for (word = 0; word < 4; word++) {
+			__m512i normal = normal16(noise->table, c[word]);
+			int32_t *sum = sums[quad * 4 + word];
+			__m512i add = _mm512_inserti64x4(_mm512_castsi256_si512(
+				scaled(_mm512_castsi512_si256(normal), first)),
+				scaled(_mm512_extracti64x4_epi64(normal, 1), second), 1);
+
+			_mm512_storeu_si512(sum, _mm512_add_epi32(_mm512_loadu_si512(sum), add));
+		}
+	}
+}
+
 /*
  * Tables of a column. Of the eight halves of four tables, each has the sums of three rows
  * in eight bytes; entry p of a table is entry p % 8 of one plus entry p / 8 of another.

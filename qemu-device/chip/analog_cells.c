@@ -20,11 +20,13 @@ static int32_t aged(const struct mx_analog *a, int32_t g, const struct draws *dr
 	const struct mx_analog_keys *keys = &a->keys;
 	double nu, now = g;
 
-	if (a->age > 1 && (keys->drift_nu > 0 || keys->drift_nu_sigma > 0)) {
+	if (!g)
+		return 0;
+	if (a->log_age > 0) {
 		nu = keys->drift_nu + keys->drift_nu_sigma * draws->drift / MX_NORMAL_ONE;
 		/* Conductances do not grow. */
 		if (nu > 0)
-			now = now * mx_power_minus(a->age, nu);
+			now = now * mx_exp_minus(nu * a->log_age);
 	}
 	if (draws->rtn < keys->rtn_share * 4294967296.0 && draws->trapped >> 31)
 		now = now * (1 - keys->rtn_amplitude);

@@ -122,6 +122,8 @@ static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
 
 #endif
 
+#ifndef OWN_TILES
+
 /* Philox for 16 counters at once: see philox.h */
 static void philox16(uint64_t key, uint32_t c[4][TILE])
 {
@@ -187,6 +189,8 @@ static void noise(const struct mx_read_noise *noise, int32_t sums[COLS][TILE])
 		}
 	}
 }
+
+#endif
 
 /* floor(sum / divisor + 1/2), and ties to the even code if that is the rule */
 static int32_t round_to_code(const struct mx_converter *converter, int32_t sum)

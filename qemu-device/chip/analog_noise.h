@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Normally distributed numbers, the same on every host: no libm. */
+/* Normally distributed numbers and what cells need besides, the same on every host: no libm. */
 #ifndef MX_CHIP_ANALOG_NOISE_H
 #define MX_CHIP_ANALOG_NOISE_H
 
@@ -22,7 +22,8 @@ int32_t mx_normal(uint32_t bits);
 #define MX_NORMAL_TAIL		64
 const int32_t *mx_normal_table(void);
 
-/* @base to the power of -@exponent; @base 1 to 2^32, @exponent 0 to 16 */
-double mx_power_minus(double base, double exponent);
+/* Natural logarithm of @x > 0, and e^-@y of @y >= 0: from IEEE operations alone. */
+double mx_logarithm(double x);
+double mx_exp_minus(double y);
 
 #endif /* MX_CHIP_ANALOG_NOISE_H */
