@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mxcost.chips import BIN, Failure, Variant, run
+from mxcost.chips import BIN, Failure, Variant, marks, run
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,7 @@ class Chip:
         if report["organisation"] == "synergy":
             raise Failure(f"chip {chip} is of organisation synergy, which has no "
                           "fidelity=analog; use an inplace or traditional one")
-        self.keys = {f"{section}.{key}" for section, keys in report["keys"].items()
-                     for key in keys}
+        self.keys = set(marks(variant))     # mxchip sets only those that the file has
         self.images = {planes: self.map(model, variant, planes) for planes in (1, 2)}
         self.tool = file_hash(BIN / "mxrun")
 

@@ -40,12 +40,15 @@ def draw_sweep(results, sweep, folder):
     places = {label: at for at, label in
               enumerate(dict.fromkeys(row["point"] for row in sweep["rows"]))}
     for number, ((planes, series), rows) in enumerate(of_all.items()):
-        label = series + (f", {planes} plane{'s' if planes > 1 else ''}" if planes_vary else "")
+        about = [series] if series else []
+        if planes_vary:
+            about.append(f"{planes} plane{'s' if planes > 1 else ''}")
+        label = ", ".join(about) or "the chip"
         # Side by side, so that intervals do not hide each other.
         shift = 0.06 * (number - (len(of_all) - 1) / 2)
         at = [places[row["point"]] + shift for row in rows]
         look = {"color": colours[series_names.index(series)], "linestyle": DASHES[planes],
-                "marker": "o", "markersize": 4, "label": label or "the chip", "capsize": 3}
+                "marker": "o", "markersize": 4, "label": label, "capsize": 3}
         left.errorbar(at, [100 * row["accuracy"] for row in rows], yerr=error_bars(rows), **look)
         right.errorbar(at, [max(SMALLEST, 1 - row["cosine"]) for row in rows], **look)
     reference = float32_row(results, sweep["rows"][0]["sentences"])

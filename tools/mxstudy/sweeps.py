@@ -98,6 +98,11 @@ SWEEPS = (
           along("analog.stuck_at_0", 0.001, 0.01, 0.1), seeded=True),
     Sweep("stuck-at-1", "Cells stuck at the highest conductance", "share of cells",
           along("analog.stuck_at_1", 0.0001, 0.001, 0.01), seeded=True),
+    Sweep("read-noise", "Read noise", "standard deviation" + LEVELS,
+          along("analog.read_sigma", 0.005, 0.01, 0.02, 0.05), seeded=True),
+    Sweep("telegraph", "Random telegraph noise", "share of the conductance that is lost",
+          along("analog.rtn_amplitude", 0.05, 0.25),
+          named("{} of the cells", along("analog.rtn_share", 0.05, 0.5)), seeded=True),
 )
 
 
