@@ -3,7 +3,6 @@
  * config.json of a BERT encoder, 1_Pooling/config.json and modules.json.
  */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,8 +120,8 @@ static int read_eps(const json_t *json, float *eps)
 	const json_t *value = json_object_get(json, "layer_norm_eps");
 
 	*eps = value ? json_number_value(value) : 1e-12;
-	if ((value && !json_is_number(value)) || !(*eps >= 0) || !isfinite(*eps))
-		return mxmap_fail("config.json: layer_norm_eps must be a number that is not negative");
+	if ((value && !json_is_number(value)) || !(*eps >= 0 && *eps <= 1))
+		return mxmap_fail("config.json: layer_norm_eps must be a number from 0 to 1");
 	return 0;
 }
 

@@ -509,6 +509,7 @@ def test_broken_json(name, tmp_path):
     (dict(pad_token_id="1"), ["pad_token_id"]),
     (dict(layer_norm_eps="small"), ["layer_norm_eps"]),
     (dict(layer_norm_eps=-1), ["layer_norm_eps"]),
+    (dict(layer_norm_eps=1e30), ["layer_norm_eps", "0 to 1"]),
     (dict(intermediate_size=1 << 40), ["intermediate_size"]),
     (dict(hidden_size=2.5), ["hidden_size"]),
     (dict(model_type="bert", architectures=["BertJapaneseThing"]), ["BertJapaneseThing"]),
