@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import MODEL, TOP, infer, map_model, pad, ragged
+from conftest import MODEL, TOP, infer, map_model, pad, ragged, vm
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,23 @@ def test_noise_and_age_are_the_same_on_every_path(image, ids, tmp_path):
         length = np.flatnonzero(ids[row])[-1] + 1
         alone = infer(image, pad([ids[row, :length]]), tmp_path, f"{device},age=86400")
         np.testing.assert_array_equal(alone[0], old[row, :length])
+
+
+def test_the_device_computes_the_same(image, ids, tmp_path):
+    """The same chip, seed and age behind PCIe and in process: the same cells and noise."""
+    text = chip(tmp_path, program_sigma=0.02).read_text().replace(
+        "on_off_ratio = 0", "read_sigma = 0.02\ndrift_nu = 0.02\non_off_ratio = 0")
+    (tmp_path / "noisy.ini").write_text(text)
+    (tmp_path / "model.mxw").write_bytes(image.read_bytes())
+    here = infer(image, ids[:2], tmp_path,
+                 f"sim:{tmp_path / 'noisy.ini'},fidelity=analog,age=86400,seed=7")
+    exact = infer(image, ids[:2], tmp_path, "sim:mx1-inplace")
+    assert np.abs(here - exact).max() > 0
+    vm(f"cd {tmp_path}; mxrun model.mxw --ids ids.npy --out there.npy", tmp_path,
+       "--prop", f"chip={tmp_path / 'noisy.ini'}", "--prop", "fidelity=analog",
+       "--prop", "age=86400", "--prop", "seed=7")
+    there = np.load(tmp_path / "there.npy")
+    np.testing.assert_array_equal(there.view(np.uint32), here.view(np.uint32))
 
 
 def test_what_cannot_be_analog_is_refused(image, ids, tmp_path):
