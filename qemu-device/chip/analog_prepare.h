@@ -23,6 +23,19 @@ struct mx_cells {
 	int16_t *wide;
 };
 
+/* Of a digital correction: gain 1. */
+#define MX_CORRECTION_ONE 4096
+
+/**
+ * struct mx_correction - what the digital side makes of the codes of a group and slice
+ * @gain:	factor of their shift-and-add, in 1 / MX_CORRECTION_ONE
+ * @offset:	counts to take off for each unit of the inputs' sum, in 1 / MX_CORRECTION_ONE
+ */
+struct mx_correction {
+	int32_t gain;
+	int32_t offset;
+};
+
 /**
  * struct mx_panel - 16 columns
  * @hard:	[group][slice]: columns whose conversions can lose something
@@ -33,6 +46,7 @@ struct mx_cells {
  * @easy_sum:	of each column of @easy
  * @sum:	of each column of weights
  * @cells:	[group][slice], with effects; else NULL
+ * @correction:	[group][slice], the same for all columns of an array; NULL: none
  */
 struct mx_panel {
 	uint16_t (*hard)[MX_MAX_SLICES];
@@ -42,6 +56,7 @@ struct mx_panel {
 	int64_t easy_sum[COLS];
 	int64_t sum[COLS];
 	struct mx_cells (*cells)[MX_MAX_SLICES];
+	const struct mx_correction (*correction)[MX_MAX_SLICES];
 };
 
 /**
