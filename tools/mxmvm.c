@@ -289,7 +289,9 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	struct mx_pool *pool = need(mx_pool_new(o->threads), "worker threads");
 	int8_t *panels = need(aligned_alloc(MXACCEL_WORD, MXACCEL_PANEL_BYTES(n, k)), "weights");
 	struct result result = { calloc(rows * n, sizeof(int64_t)), n };
-	struct mx_analog_weights weights = { .panels = panels, .k = k, .n = n };
+	struct mx_analog_weights weights = {
+		.panels = panels, .k = k, .n = n, .age = o->age,
+	};
 	struct mx_analog_prepared *prepared;
 	struct mx_analog_product product = {
 		.x = x->data, .x_stride = k, .rows = rows,
@@ -353,7 +355,7 @@ int main(int argc, char **argv)
 
 	parse(&options, argc, argv);
 	read_chip(&options, &config);
-	mx_analog_init(&analog, &config, options.seed, options.age);
+	mx_analog_init(&analog, &config, options.seed);
 	if (npy_read_matrix(options.w, w_types, &w, err, sizeof(err)) ||
 	    npy_read_matrix(options.x, x_types, &x, err, sizeof(err)))
 		stop(1, "%s", err);

@@ -14,26 +14,23 @@
 
 /* ------------------------------------------------------------ parameters */
 
-void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed,
-		    uint32_t age)
+void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed)
 {
 	const struct mx_analog_keys *keys = &config->analog;
 	uint32_t bits = keys->input == MX_SIGN_MAGNITUDE ? 7 : 8, i;
 	uint32_t adc = config->large_adc_bits;
 
 	*analog = (struct mx_analog){
-		.keys = *keys, .seed = seed, .age = age, .slices = mx_chip_slices(config),
+		.keys = *keys, .seed = seed, .slices = mx_chip_slices(config),
 		.active = keys->rows_active ? keys->rows_active : config->large_rows,
 		.cell_bits = config->cell_bits, .top = (1 << config->cell_bits) - 1,
 		.dac_bits = config->dac_bits, .unit = 1,
 		.steps = (bits + config->dac_bits - 1) / config->dac_bits,
 	};
-	if (age > 1 && (keys->drift_nu > 0 || keys->drift_nu_sigma > 0))
-		analog->log_age = mx_logarithm(age);
 	analog->effects = keys->program_sigma > 0 || keys->program_sigma_prop > 0 ||
 			  keys->stuck_at_0 > 0 || keys->stuck_at_1 > 0 || keys->on_off_ratio > 0 ||
 			  keys->read_sigma > 0 || keys->rtn_share > 0 ||
-			  analog->log_age > 0;
+			  keys->drift_nu > 0 || keys->drift_nu_sigma > 0;
 	if (analog->effects)
 		analog->unit = MX_ANALOG_UNIT;
 	if (keys->on_off_ratio > 0)

@@ -34,8 +34,6 @@ struct mx_pool;
  * struct mx_analog - how products are computed
  * @keys:	of the chip file
  * @seed:	serial number of the chip: key of all random numbers
- * @age:	seconds since the cells were programmed
- * @log_age:	its logarithm; 0 for no drift
  * @active:	rows of a full group
  * @slices:	cells, or pairs of them, of a weight
  * @cell_bits:	bits of a slice
@@ -53,8 +51,6 @@ struct mx_pool;
 struct mx_analog {
 	struct mx_analog_keys keys;
 	uint64_t seed;
-	uint32_t age;
-	double log_age;
 	uint32_t active;
 	uint32_t slices;
 	uint32_t cell_bits;
@@ -71,8 +67,7 @@ struct mx_analog {
 };
 
 /* From a chip file of an organisation whose cells compute. */
-void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed,
-		    uint32_t age);
+void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *config, uint64_t seed);
 
 /* Scrambles 64 bits (Stafford's variant 13 of the finaliser of MurmurHash3). */
 static inline uint64_t mx_scramble(uint64_t z)
@@ -98,12 +93,16 @@ static inline uint64_t mx_noise_key(uint64_t sequence, uint32_t product, uint32_
  *		a cell depend on it
  * @k:		length of the dot products
  * @n:		output columns
+ * @age:	seconds since the cells were programmed
+ * @epoch:	how often they had been programmed before: each time has errors of its own
  */
 struct mx_analog_weights {
 	const int8_t *panels;
 	uint64_t place;
 	size_t k;
 	size_t n;
+	uint32_t age;
+	uint32_t epoch;
 };
 
 struct mx_analog_prepared;

@@ -12,9 +12,10 @@ struct draws {
 	int32_t error, error_prop;	/* normal, see mx_normal() */
 	int32_t drift;
 	uint32_t rtn, trapped;
+	double log_age;			/* 0: nothing drifts */
 };
 
-/* Of a cell that is not stuck, after @a->age. */
+/* Of a cell that is not stuck, at its age. */
 static int32_t aged(const struct mx_analog *a, int32_t g, const struct draws *draws)
 {
 	const struct mx_analog_keys *keys = &a->keys;
@@ -22,11 +23,11 @@ static int32_t aged(const struct mx_analog *a, int32_t g, const struct draws *dr
 
 	if (!g)
 		return 0;
-	if (a->log_age > 0) {
+	if (draws->log_age > 0) {
 		nu = keys->drift_nu + keys->drift_nu_sigma * draws->drift / MX_NORMAL_ONE;
 		/* Conductances do not grow. */
 		if (nu > 0)
-			now = now * mx_exp_minus(nu * a->log_age);
+			now = now * mx_exp_minus(nu * draws->log_age);
 	}
 	if (draws->rtn < keys->rtn_share * 4294967296.0 && draws->trapped >> 31)
 		now = now * (1 - keys->rtn_amplitude);
@@ -58,9 +59,12 @@ static int32_t conductance(const struct mx_analog *a, int32_t level, const struc
 	return aged(a, g < 0 ? 0 : g > 2 * highest ? 2 * highest : g, draws);
 }
 
-/* @place: of the weight among the chip's cells */
-static int32_t effective_level(const struct mx_analog *a, int w, uint32_t slice, uint64_t place)
+/* @at: of the weight in its panels */
+static int32_t effective_level(const struct mx_analog *a, const struct mx_analog_weights *weights,
+			       size_t at, uint32_t slice, double log_age)
 {
+	uint64_t place = weights->place + at;
+	int w = weights->panels[at];
 	uint32_t counter[4] = { place, place >> 32, MX_PHILOX_CELL_STUCK, slice };
 	int32_t level = mx_analog_level(a, w, slice);
 	uint32_t stuck[4] = { 0 }, error[4] = { 0 }, drift[4], state[4];
@@ -68,16 +72,8 @@ static int32_t effective_level(const struct mx_analog *a, int w, uint32_t slice,
 
 	if (a->keys.stuck_at_0 > 0 || a->keys.stuck_at_1 > 0)
 		mx_philox(a->seed, counter, stuck);
-	first = (struct draws){ .stuck = stuck[0] };
-	second = (struct draws){ .stuck = stuck[1] };
-	if (a->keys.program_sigma > 0 || a->keys.program_sigma_prop > 0) {
-		counter[2] = MX_PHILOX_CELL_PROGRAM;
-		mx_philox(a->seed, counter, error);
-		first.error = mx_normal(error[0]);
-		first.error_prop = mx_normal(error[1]);
-		second.error = mx_normal(error[2]);
-		second.error_prop = mx_normal(error[3]);
-	}
+	first = (struct draws){ .stuck = stuck[0], .log_age = log_age };
+	second = (struct draws){ .stuck = stuck[1], .log_age = log_age };
 	if (a->keys.drift_nu_sigma > 0 || a->keys.rtn_share > 0) {
 		counter[2] = MX_PHILOX_CELL_DRIFT;
 		mx_philox(a->seed, counter, drift);
@@ -86,9 +82,19 @@ static int32_t effective_level(const struct mx_analog *a, int w, uint32_t slice,
 		first.rtn = drift[2];
 		second.rtn = drift[3];
 	}
+	/* What each programming draws anew; places have less than 40 bits. */
+	counter[1] |= weights->epoch << 8;
+	if (a->keys.program_sigma > 0 || a->keys.program_sigma_prop > 0) {
+		counter[2] = MX_PHILOX_CELL_PROGRAM;
+		mx_philox(a->seed, counter, error);
+		first.error = mx_normal(error[0]);
+		first.error_prop = mx_normal(error[1]);
+		second.error = mx_normal(error[2]);
+		second.error_prop = mx_normal(error[3]);
+	}
 	if (a->keys.rtn_share > 0) {
 		counter[2] = slice << 8 | MX_PHILOX_CELL_RTN;
-		counter[3] = a->age;
+		counter[3] = weights->age;
 		mx_philox(a->seed, counter, state);
 		first.trapped = state[0];
 		second.trapped = state[1];
@@ -102,20 +108,21 @@ static int32_t effective_level(const struct mx_analog *a, int w, uint32_t slice,
 void mx_analog_cells(const struct mx_analog *analog, const struct mx_analog_weights *weights,
 		     size_t panel, size_t first, size_t rows, uint32_t slice, int16_t *level)
 {
+	double log_age = 0;
 	size_t r, c, at;
 	int16_t *to;
-	int w;
 
+	if (weights->age > 1 && (analog->keys.drift_nu > 0 || analog->keys.drift_nu_sigma > 0))
+		log_age = mx_logarithm(weights->age);
 	memset(level, 0, (rows + 3) / 4 * 4 * COLS * sizeof(*level));
 	for (r = 0; r < rows; r++) {
 		for (c = 0; c < COLS; c++) {
 			at = MXACCEL_PANEL_OFFSET(panel * COLS + c, first + r, weights->k);
-			w = weights->panels[at];
 			to = &level[(r / 2 * COLS + c) * 2 + r % 2];
 			if (analog->effects)
-				*to = effective_level(analog, w, slice, weights->place + at);
+				*to = effective_level(analog, weights, at, slice, log_age);
 			else
-				*to = mx_analog_level(analog, w, slice);
+				*to = mx_analog_level(analog, weights->panels[at], slice);
 		}
 	}
 }

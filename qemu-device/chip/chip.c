@@ -61,7 +61,7 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 			mx_chip_free(chip);
 			return NULL;
 		}
-		mx_analog_init(chip->analog, config, params->seed, params->age);
+		mx_analog_init(chip->analog, config, params->seed);
 	}
 	chip->directory = mx_directory_new(chip, err, err_bytes);
 	if (!chip->directory) {

@@ -14,9 +14,9 @@ enum mx_philox_use {
 	MX_PHILOX_STUCK,	/* faults.c: chunk, draw */
 	MX_PHILOX_RETRY,	/* faults.c: chunk, wear */
 	MX_PHILOX_CELL_STUCK,	/* analog_cells.c: place of the weight, slice */
-	MX_PHILOX_CELL_PROGRAM,	/* the same */
-	MX_PHILOX_CELL_DRIFT,	/* the same */
-	MX_PHILOX_CELL_RTN,	/* place, slice * 256 + this, age */
+	MX_PHILOX_CELL_PROGRAM,	/* place + epoch * 2^40, slice */
+	MX_PHILOX_CELL_DRIFT,	/* place, slice */
+	MX_PHILOX_CELL_RTN,	/* place + epoch * 2^40, slice * 256 + this, age */
 	MX_PHILOX_READ,		/* mx_noise_key(), four columns * 256 + this, conversion */
 };
 

@@ -374,8 +374,7 @@ def test_drift_is_a_power_of_the_age(tmp_path):
     w = np.full((200, 256), 127, np.int8)    # level 3 in each slice but the last
     keys = settings(mapping="offset", drift_nu=0.05)
     for age in (0, 1):
-        got = mxmvm(tmp_path, w, np.eye(256, dtype=np.int8), *keys, "--age", str(age))
-        assert got[3]["sums_per_count"] == 1
+        assert (effective_levels(tmp_path, w, *keys, "--age", str(age)) == 3).all()
     for age in (2, 3600, 31536000, 1000000000):
         got = effective_levels(tmp_path, w, *keys, "--age", str(age))
         assert (got == math.floor(32 * 3 * age ** -0.05 + 0.5) / 32).all()

@@ -176,7 +176,7 @@ static void setup(struct problem *p, enum fill fill_w, enum fill fill_x)
 	bool is_unsigned = p->config.analog.input == MX_UNSIGNED;
 	size_t i, j;
 
-	mx_analog_init(a, &p->config, 1, 0);
+	mx_analog_init(a, &p->config, 1);
 	p->groups = mx_analog_groups(a, p->k);
 	p->conversions = p->groups * a->slices * a->steps * p->n * p->rows;
 	p->x = need(malloc(p->rows * p->k));
