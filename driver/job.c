@@ -91,14 +91,12 @@ static struct mx_buf *mx_job_buffer(struct mx_file *file, u32 handle, u32 access
 				    u64 offset, u32 bytes)
 {
 	struct mx_buf *buf = xa_load(&file->buffers, handle);
+	int err;
 
 	if (!buf)
 		return ERR_PTR(-ENOENT);
-	if (!(buf->access & access))
-		return ERR_PTR(-EACCES);
-	if (offset > buf->bytes || bytes > buf->bytes - offset)
-		return ERR_PTR(-EFAULT);
-	return buf;
+	err = mx_range_check(buf->bytes, buf->access, access, offset, bytes);
+	return err ? ERR_PTR(err) : buf;
 }
 
 /* Looks up what the job names and marks it as used. */
@@ -206,15 +204,9 @@ int mx_job_submit(struct mx_file *file, void *arg)
 	int idx, err;
 	u64 id;
 
-	if (submit->flags & ~MXACCEL_SUBMIT_SCHEDULE || submit->rsvd || !submit->nr_seq || !submit->tokens ||
-	    submit->in_bytes & 3 || submit->in_bytes / 4 / submit->tokens != submit->nr_seq ||
-	    submit->in_bytes / 4 % submit->tokens)
-		return -EINVAL;
-	if (submit->entry > U16_MAX)
-		return -ENOENT;
-	if (submit->flags & MXACCEL_SUBMIT_SCHEDULE &&
-	    !(mx->hw_features & MXACCEL_FEATURE_SCHEDULE))
-		return -EOPNOTSUPP;
+	err = mx_submit_check(submit, mx->hw_features);
+	if (err)
+		return err;
 
 	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
 	if (!job)
@@ -434,13 +426,16 @@ static unsigned int mx_jobs_expired(struct mx_dev *mx, struct mx_job **expired)
 /* A job that is past its deadline and the chip's chance to end it itself. */
 static void mx_job_expire(struct mx_dev *mx, struct mx_job *job)
 {
+	enum mx_late late;
+
 	/* Did we miss an interrupt? */
 	if (mx_queue_poll(job->rq.queue))
 		dev_warn(&mx->dev, "queue %u: an interrupt got lost\n", job->rq.queue->qid);
 	/* Our hold is the last one if that has completed it. */
-	if (atomic_read(&job->rq.holds) == 1)
+	late = mx_job_late(atomic_read(&job->rq.holds) != 1, job->expired, jiffies, job->deadline);
+	if (late == MX_LATE_NOT)
 		return;
-	if (job->expired) {
+	if (late == MX_LATE_RESET) {
 		mx_fail(mx, READ_ONCE(mx->generation), "a job does not stop");
 		return;
 	}

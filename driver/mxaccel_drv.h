@@ -45,6 +45,7 @@
 #include <linux/xarray.h>
 
 #include "mxaccel.h"
+#include "rules.h"
 
 #define MX_NAME			"mxaccel"
 
@@ -62,10 +63,6 @@
 #define MX_PAGES_MAX_BYTES	BIT_ULL(36)	/* keeps page counts and tables within int */
 #define MX_FILE_DEPTH		128U	/* jobs of a file that are not reaped yet */
 
-/* A command id is its slot, and a tag that tells one use of the slot from the next. */
-#define MX_CID_SLOT_BITS	12
-#define MX_CID_SLOT_MASK	(BIT(MX_CID_SLOT_BITS) - 1)
-
 /* Bounds on what an untrusted chip may claim of itself */
 #define MX_MAX_CONTEXTS		65535U
 #define MX_MAX_BUFFERS		65535U
@@ -75,22 +72,6 @@
 struct mx_dev;
 struct mx_file;
 struct mx_queue;
-
-/**
- * enum mx_state - life of a device; changed by mx_set_state() only
- * @MX_PROBING:	probe is under way; nobody can open it yet
- * @MX_LIVE:	works
- * @MX_RESETTING: being reset: files of before are dead, new opens wait
- * @MX_DEAD:	does not answer; an FLR through sysfs may revive it
- * @MX_GONE:	driver unbound or hardware removed; final
- */
-enum mx_state {
-	MX_PROBING,
-	MX_LIVE,
-	MX_RESETTING,
-	MX_DEAD,
-	MX_GONE,
-};
 
 /**
  * struct mx_rq - a command on its way through a queue
@@ -116,18 +97,6 @@ struct mx_rq {
 	u16 status;
 	u16 field;
 	u64 result;
-};
-
-/**
- * struct mx_slot - place of a command in a queue's table; under mx_queue.sq_lock
- * @rq:		command in flight, NULL when it has completed
- * @tag:	of the current use
- * @busy:	not free: in flight, or held by an ABORT
- */
-struct mx_slot {
-	struct mx_rq *rq;
-	u8 tag;
-	bool busy;
 };
 
 /**

@@ -101,22 +101,6 @@ void mx_queue_start(struct mx_queue *q)
 	spin_unlock(&q->cq_lock);
 }
 
-static struct mx_slot *mx_slot_take(struct mx_queue *q, u16 *index)
-{
-	u16 nr = q->depth - 1, i, at = q->hint;
-
-	for (i = 0; i < nr; i++, at++) {
-		if (at >= nr)
-			at = 0;
-		if (!q->slots[at].busy) {
-			q->hint = at + 1;
-			*index = at;
-			return &q->slots[at];
-		}
-	}
-	return NULL;
-}
-
 /**
  * mx_queue_submit() - hand a command to the chip
  * @q:		queue
@@ -127,30 +111,25 @@ static struct mx_slot *mx_slot_take(struct mx_queue *q, u16 *index)
  */
 int mx_queue_submit(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sqe)
 {
-	struct mx_slot *slot;
-	u16 index;
+	int cid;
 
 	spin_lock(&q->sq_lock);
 	if (!q->live) {
 		spin_unlock(&q->sq_lock);
 		return -ENODEV;
 	}
-	slot = mx_slot_take(q, &index);
-	if (!slot) {
+	cid = mx_slot_take(q->slots, q->depth - 1, &q->hint, rq);
+	if (cid < 0) {
 		spin_unlock(&q->sq_lock);
-		return -EAGAIN;
+		return cid;
 	}
-	slot->busy = true;
-	slot->rq = rq;
-	slot->tag = (slot->tag + 1) & (U16_MAX >> MX_CID_SLOT_BITS);
 	rq->queue = q;
-	rq->cid = slot->tag << MX_CID_SLOT_BITS | index;
+	rq->cid = cid;
 	atomic_set(&rq->holds, 1);
 
 	sqe->cid = cpu_to_le16(rq->cid);
 	q->sq[q->sq_tail] = *sqe;
-	if (++q->sq_tail == q->depth)
-		q->sq_tail = 0;
+	q->sq_tail = mx_ring_next(q->sq_tail, q->depth);
 	writel(q->sq_tail, q->doorbell + MXACCEL_DB_SQ_TAIL);
 	spin_unlock(&q->sq_lock);
 	return 0;
@@ -194,20 +173,16 @@ bool mx_queue_pending(struct mx_queue *q)
 {
 	struct mxaccel_cqe *cqe = &q->cq[READ_ONCE(q->cq_head)];
 
-	return (le16_to_cpu(READ_ONCE(cqe->status)) & MXACCEL_CQE_PHASE) == READ_ONCE(q->cq_phase);
+	return mx_cqe_is_new(READ_ONCE(cqe->status), READ_ONCE(q->cq_phase));
 }
 
 /* The command that an entry completes, or NULL. */
 static struct mx_rq *mx_cqe_match(struct mx_queue *q, const struct mxaccel_cqe *cqe)
 {
-	u16 cid = le16_to_cpu(cqe->cid);
-	u16 index = cid & MX_CID_SLOT_MASK;
-	struct mx_rq *rq = NULL;
+	struct mx_rq *rq;
 
 	spin_lock(&q->sq_lock);
-	if (index < q->depth - 1 && q->slots[index].rq &&
-	    q->slots[index].tag == cid >> MX_CID_SLOT_BITS)
-		swap(rq, q->slots[index].rq);
+	rq = mx_slot_complete(q->slots, q->depth - 1, le16_to_cpu(cqe->cid));
 	spin_unlock(&q->sq_lock);
 	return rq;
 }
@@ -224,6 +199,7 @@ bool mx_queue_poll(struct mx_queue *q)
 	unsigned int seen = 0;
 	struct mx_rq *rq;
 	LIST_HEAD(done);
+	u16 next;
 
 	spin_lock(&q->cq_lock);
 	while (seen < q->depth && q->live && mx_queue_pending(q)) {
@@ -242,12 +218,9 @@ bool mx_queue_poll(struct mx_queue *q)
 					     "queue %u: completion of id %#x, which is not in flight, ignored\n",
 					     q->qid, le16_to_cpu(cqe.cid));
 		}
-		if (q->cq_head + 1 == q->depth) {
-			WRITE_ONCE(q->cq_head, 0);
-			WRITE_ONCE(q->cq_phase, q->cq_phase ^ MXACCEL_CQE_PHASE);
-		} else {
-			WRITE_ONCE(q->cq_head, q->cq_head + 1);
-		}
+		next = mx_ring_next(q->cq_head, q->depth);
+		WRITE_ONCE(q->cq_head, next);
+		WRITE_ONCE(q->cq_phase, mx_ring_phase(next, q->cq_phase));
 		seen++;
 	}
 	if (seen)

@@ -26,15 +26,6 @@ const char *mx_state_name(enum mx_state state)
 	return mx_state_names[state];
 }
 
-/* Where each state may go */
-static const unsigned int mx_state_next[] = {
-	[MX_PROBING]	= BIT(MX_LIVE) | BIT(MX_DEAD) | BIT(MX_GONE),
-	[MX_LIVE]	= BIT(MX_RESETTING) | BIT(MX_GONE),
-	[MX_RESETTING]	= BIT(MX_LIVE) | BIT(MX_DEAD) | BIT(MX_GONE),
-	[MX_DEAD]	= BIT(MX_RESETTING) | BIT(MX_GONE),
-	[MX_GONE]	= 0,
-};
-
 /**
  * mx_set_state() - the only place that changes the state
  * @mx:		device
@@ -48,7 +39,7 @@ bool mx_set_state(struct mx_dev *mx, enum mx_state state)
 	bool allowed;
 
 	spin_lock(&mx->state_lock);
-	allowed = mx_state_next[mx->state] & BIT(state);
+	allowed = mx_state_may_follow(mx->state, state);
 	if (allowed) {
 		if (mx->state == MX_LIVE)
 			WRITE_ONCE(mx->generation, mx->generation + 1);
@@ -108,7 +99,7 @@ void mx_exit(struct mx_dev *mx, int idx)
 /* @ms in jiffies, as long as this platform needs */
 unsigned long mx_timeout(struct mx_dev *mx, u64 ms)
 {
-	return msecs_to_jiffies(min_t(u64, ms * mx->scale, UINT_MAX / 2));
+	return mx_scaled_jiffies(ms, mx->scale);
 }
 
 /*
