@@ -250,12 +250,13 @@ static int check_model(struct mxrt_image *image)
 	bytes += (uint64_t)model->nr_entries * sizeof(struct mxaccel_entry);
 	bytes += (uint64_t)model->nr_ops * sizeof(struct mxaccel_op);
 	bytes += (uint64_t)model->nr_places * sizeof(struct mxaccel_place);
+	bytes += (uint64_t)model->nr_steps * sizeof(struct mxaccel_steps);
 	if (bytes != section->bytes)
 		return bad(image, -EINVAL,
-			   "MODEL section of %llu bytes, its %u regions, %u entries, %u ops and %u placements take %llu",
+			   "MODEL section of %llu bytes, its %u regions, %u entries, %u ops, %u placements and %u rows of steps take %llu",
 			   (unsigned long long)section->bytes, model->nr_regions,
 			   model->nr_entries, model->nr_ops, model->nr_places,
-			   (unsigned long long)bytes);
+			   model->nr_steps, (unsigned long long)bytes);
 	if (model->params_bytes != image->section[MXACCEL_SEC_PARAMS]->bytes)
 		return bad(image, -EINVAL, "program for %llu bytes of PARAMS, there are %llu",
 			   (unsigned long long)model->params_bytes,

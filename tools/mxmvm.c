@@ -356,6 +356,9 @@ int main(int argc, char **argv)
 	parse(&options, argc, argv);
 	read_chip(&options, &config);
 	mx_analog_init(&analog, &config, options.seed);
+	if (!config.analog.adc_steps[0])
+		stop(1, "%s has adc_range = calibrated without adc_step_0 and so on, as images can bring them: give --set analog.adc_step_0=1 ...",
+		     options.chip);
 	if (npy_read_matrix(options.w, w_types, &w, err, sizeof(err)) ||
 	    npy_read_matrix(options.x, x_types, &x, err, sizeof(err)))
 		stop(1, "%s", err);

@@ -383,7 +383,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_sg, 16);
 	X(NON_FINITE,	 26, ERANGE,	"computation produced an infinity or not-a-number") \
 	X(NO_MEMORY,	 27, ENOMEM,	"simulator is out of host memory") \
 	X(STORE_ERROR,	 28, EIO,	"writing the non-volatile store failed") \
-	X(WORN_OUT,	 29, ENOSPC,	"too few working cells left for the model")
+	X(WORN_OUT,	 29, ENOSPC,	"too few working cells left for the model") \
+	X(NO_STEPS,	 30, ENODATA,	"neither the model nor the chip file has steps for calibrated ADCs: map it with mxmap --calibrate for this chip")
 
 enum mxaccel_status {
 #define MXACCEL_X(name, value, err, text) MXACCEL_ST_##name = value,

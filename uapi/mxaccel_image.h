@@ -162,14 +162,24 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_golden, 64);
  * @nr_regions:	entries of the region table, which follows this header
  * @nr_entries:	entries of the entry table, which follows the regions
  * @nr_ops:	macro-ops, which follow the entries
- * @nr_places:	entries of the placement table, which follows the ops and ends the
- *		section; 0: there is none, and the fields that follow are zero
+ * @nr_places:	entries of the placement table, which follows the ops; 0: there is
+ *		none, and the other fields place_* are zero
  * @place_units: units of the chip that the placement was made for, see struct
  *		mxaccel_place
  * @place_depth: tiles that each holds
  * @place_rows:	rows of weights of a tile; banks: 0
  * @place_cols:	columns of weights of a tile; banks: 0
  * @place_organisation: what a unit is, MXACCEL_PLACE_*
+ * @step_slices: slices of a weight, for which there are steps: 1 to MXACCEL_SLICES
+ * @step_cell_bits: bits of a slice of the chip that the steps were made for
+ * @step_dac_bits: bits of its inputs' digits
+ * @nr_steps:	entries of the table of steps, which follows the placement table and
+ *		ends the section: one for each MATMUL, in the order of the ops; 0: there
+ *		is none, and the other fields step_* are zero
+ * @step_rows:	rows of a conversion
+ * @step_adc_bits: bits of a code
+ * @step_mapping: weights in cells, MXACCEL_MAPPING_*
+ * @step_input:	coding of inputs, MXACCEL_INPUT_*
  */
 struct mxaccel_model {
 	__le32	magic;
@@ -188,16 +198,32 @@ struct mxaccel_model {
 	__le32	place_rows;
 	__le32	place_cols;
 	__u8	place_organisation;
-	__u8	rsvd[15];
+	__u8	step_slices;
+	__u8	step_cell_bits;
+	__u8	step_dac_bits;
+	__le32	nr_steps;
+	__le32	step_rows;
+	__u8	step_adc_bits;
+	__u8	step_mapping;
+	__u8	step_input;
+	__u8	rsvd;
 };
 MXACCEL_ASSERT_SIZE(struct mxaccel_model, 128);
 MXACCEL_ASSERT_AT(struct mxaccel_model, params_bytes, 64);
 MXACCEL_ASSERT_AT(struct mxaccel_model, nr_ops, 88);
 MXACCEL_ASSERT_AT(struct mxaccel_model, place_organisation, 112);
+MXACCEL_ASSERT_AT(struct mxaccel_model, nr_steps, 116);
+MXACCEL_ASSERT_AT(struct mxaccel_model, rsvd, 127);
 
 #define MXACCEL_PLACE_BANKS		1	/* a dense bank; a tile is MXACCEL_WORD bytes */
 #define MXACCEL_PLACE_GROUPS		2	/* arrays that share ADCs; a tile is an array */
 #define MXACCEL_PLACE_ARRAYS		3	/* an array with its own ADC, which is one tile */
+
+#define MXACCEL_MAPPING_DIFFERENTIAL	1	/* a pair of cells, magnitude by sign */
+#define MXACCEL_MAPPING_OFFSET		2	/* w + 128 in single cells */
+#define MXACCEL_INPUT_TWOS_COMPLEMENT	1	/* the last digit is signed */
+#define MXACCEL_INPUT_SIGN_MAGNITUDE	2	/* all digits have the sign */
+#define MXACCEL_INPUT_UNSIGNED		3	/* 0 to 255 */
 
 /**
  * struct mxaccel_region - a named piece of the activation buffer
@@ -312,6 +338,23 @@ struct mxaccel_place {
 	__u8	rsvd[12];
 };
 MXACCEL_ASSERT_SIZE(struct mxaccel_place, 32);
+
+#define MXACCEL_SLICES		8		/* the most that a weight has */
+#define MXACCEL_STEP_MAX	(1u << 20)
+
+/**
+ * struct mxaccel_steps - steps of the ADCs in a stationary product
+ * @step:	counts of a code, of each slice, the lowest first: 1 to
+ *		MXACCEL_STEP_MAX; 0 beyond the header's step_slices
+ *
+ * Made by calibration with real activations. They matter with fidelity=analog on a
+ * chip with adc_range = calibrated whose geometry is the one that the header names;
+ * every other chip has its own steps, or none.
+ */
+struct mxaccel_steps {
+	__le32	step[MXACCEL_SLICES];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_steps, 32);
 
 /*
  * Macro-ops. T is the sequence's length (index of its last non-zero id plus

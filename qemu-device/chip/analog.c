@@ -35,8 +35,6 @@ void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *confi
 		analog->unit = MX_ANALOG_UNIT;
 	if (keys->on_off_ratio > 0)
 		analog->pedestal = analog->unit * analog->top / (keys->on_off_ratio - 1) + 0.5;
-	for (i = 0; i < analog->slices; i++)
-		analog->lsb[i] = keys->adc_steps[i];
 	for (i = 0; i < analog->steps; i++) {
 		bool last = i + 1 == analog->steps && keys->input == MX_TWOS_COMPLEMENT;
 

@@ -43,7 +43,6 @@ struct mx_pool;
  * @step_weight: factor of a step's sums
  * @step_signed: a step's digits can be negative
  * @low, @high:	range of the codes of each step
- * @lsb:	counts of a code, of each slice
  * @effects:	a cell effect is on
  * @unit:	parts of a count that levels are in: MX_ANALOG_UNIT or 1
  * @pedestal:	of a cell at level 0, in these parts; see on_off_ratio
@@ -60,7 +59,6 @@ struct mx_analog {
 	int32_t step_weight[MX_MAX_STEPS];
 	bool step_signed[MX_MAX_STEPS];
 	int32_t low[MX_MAX_STEPS], high[MX_MAX_STEPS];
-	int32_t lsb[MX_MAX_SLICES];
 	bool effects;
 	int32_t unit;
 	int32_t pedestal;
@@ -95,6 +93,7 @@ static inline uint64_t mx_noise_key(uint64_t sequence, uint32_t product, uint32_
  * @n:		output columns
  * @age:	seconds since the cells were programmed
  * @epoch:	how often they had been programmed before: each time has errors of its own
+ * @steps:	counts of a code, of each slice; NULL: those of the chip file
  */
 struct mx_analog_weights {
 	const int8_t *panels;
@@ -103,6 +102,7 @@ struct mx_analog_weights {
 	size_t n;
 	uint32_t age;
 	uint32_t epoch;
+	const uint32_t *steps;
 };
 
 struct mx_analog_prepared;

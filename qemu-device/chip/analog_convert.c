@@ -30,10 +30,10 @@ static void convert_tile(struct work *work, struct piece *piece, const struct ti
 {
 	const struct mx_analog *a = work->a;
 	struct mx_converter converter = {
-		.divisor = a->unit * a->lsb[tile->slice],
+		.divisor = a->unit * work->prepared->lsb[tile->slice],
 		.half_even = a->keys.adc_tie == MX_HALF_EVEN,
 		.low = a->low[tile->step], .high = a->high[tile->step],
-		.weight = ((int64_t)a->step_weight[tile->step] * a->lsb[tile->slice]) *
+		.weight = ((int64_t)a->step_weight[tile->step] * work->prepared->lsb[tile->slice]) *
 			  (1 << (a->cell_bits * tile->slice)),
 	};
 	int32_t code[TILE];
@@ -111,8 +111,8 @@ void mx_analog_plan_tiles(struct work *work)
 			work->fused = false;
 		}
 		for (slice = 0; slice < a->slices; slice++) {
-			int64_t divisor = a->unit * a->lsb[slice], code = largest_sum(a) / divisor + 1;
-			int64_t weight = llabs(a->step_weight[step]) * (int64_t)a->lsb[slice] <<
+			int64_t divisor = a->unit * work->prepared->lsb[slice], code = largest_sum(a) / divisor + 1;
+			int64_t weight = llabs(a->step_weight[step]) * (int64_t)work->prepared->lsb[slice] <<
 					 (a->cell_bits * slice);
 
 			if ((divisor & (divisor - 1)) || weight > INT16_MAX ||
@@ -139,12 +139,12 @@ static void convert_fused(struct work *work, struct piece *piece, const struct t
 	size_t row, left;
 	uint32_t i;
 
-	while (a->unit * a->lsb[of->slice] >> (codes.shift + 1))
+	while (a->unit * work->prepared->lsb[of->slice] >> (codes.shift + 1))
 		codes.shift++;
 	for (i = 0; i < a->steps; i++) {
 		codes.low[i] = a->low[i];
 		codes.high[i] = a->high[i];
-		codes.weight[i] = a->step_weight[i] * a->lsb[of->slice] *
+		codes.weight[i] = a->step_weight[i] * work->prepared->lsb[of->slice] *
 				  (1 << (a->cell_bits * of->slice));
 	}
 	for (row = 0; row < piece->rows; row += TILE) {
@@ -274,8 +274,8 @@ void mx_analog_plan_tables(struct work *work)
 	uint32_t i;
 
 	for (i = 0; i < a->slices; i++)
-		if (sum + 4 * a->lsb[i] > largest)
-			largest = sum + 4 * a->lsb[i];
+		if (sum + 4 * work->prepared->lsb[i] > largest)
+			largest = sum + 4 * work->prepared->lsb[i];
 	/* Sums, and what rounding adds to them, are to be below 2^14. */
 	if (!work->kernel->lut || a->effects || a->dac_bits > 1 || a->step_signed[0] ||
 	    work->p->sums || work->p->codes || LUT_ROWS * span > 255 || largest >= 1 << 13)
@@ -327,7 +327,7 @@ static void convert_with_tables(struct work *work, struct piece *piece, size_t g
 	const struct mx_analog *a = work->a;
 	size_t first = group * a->active, rows = mx_analog_rows(work->prepared, group), c, r;
 	const int8_t *panel = mx_analog_panel(work->prepared, piece->panel);
-	int32_t lsb = a->lsb[slice], bias = a->keys.mapping == MX_OFFSET ? 0 : a->top, i;
+	int32_t lsb = work->prepared->lsb[slice], bias = a->keys.mapping == MX_OFFSET ? 0 : a->top, i;
 	struct mx_lut_column column = {
 		.level = piece->level, .tables = work->tables,
 		.block_stride = work->prepared->groups * work->index_bytes,

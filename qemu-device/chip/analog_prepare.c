@@ -107,7 +107,7 @@ static void prove(struct mx_analog_prepared *prepared, size_t nr, int8_t *column
 			first = group * a->active;
 			rows = mx_analog_rows(prepared, group);
 			for (slice = 0; slice < a->slices; slice++) {
-				if (!a->effects && a->lsb[slice] == 1 && k <= MAX_FAST_K) {
+				if (!a->effects && prepared->lsb[slice] == 1 && k <= MAX_FAST_K) {
 					mx_analog_levels(a, column + first, rows, slice, level);
 					if (proved(a, level, rows)) {
 						add_easy(a, level, first, rows, slice,
@@ -213,12 +213,15 @@ struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
 {
 	size_t nr_panels = (weights->n + COLS - 1) / COLS;
 	struct mx_analog_prepared *prepared;
+	uint32_t i;
 
 	prepared = calloc(1, sizeof(*prepared) + nr_panels * sizeof(*prepared->panel));
 	if (!prepared)
 		return NULL;
 	prepared->a = analog;
 	prepared->w = *weights;
+	for (i = 0; i < analog->slices; i++)
+		prepared->lsb[i] = weights->steps ? weights->steps[i] : analog->keys.adc_steps[i];
 	prepared->groups = mx_analog_groups(analog, weights->k);
 	prepared->nr_panels = nr_panels;
 	mx_pool_for(pool, nr_panels, prepare_panel, prepared);

@@ -61,12 +61,14 @@ struct mx_panel {
 
 /**
  * struct mx_analog_prepared - the weights of a product
+ * @lsb:	counts of a code, of each slice
  * @groups:	of rows
  * @some_wide:	some cells are
  */
 struct mx_analog_prepared {
 	const struct mx_analog *a;
 	struct mx_analog_weights w;
+	int32_t lsb[MX_MAX_SLICES];
 	size_t groups;
 	size_t nr_panels;
 	atomic_bool some_wide;

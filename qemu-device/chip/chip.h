@@ -192,7 +192,7 @@ uint16_t mx_chip_prog_write(struct mx_chip *chip, uint32_t prog, uint64_t offset
  * @id:		SUCCESS: model id, with a reference as by mx_chip_model_get()
  *
  * Ends the programming whatever it returns: SUCCESS, BAD_PROG, BAD_HASH,
- * BAD_IMAGE, BAD_VERSION, TOO_LARGE, STORE_ERROR, NO_MEMORY. Takes about as
+ * BAD_IMAGE, BAD_VERSION, TOO_LARGE, NO_STEPS, STORE_ERROR, NO_MEMORY. Takes about as
  * long as hashing the model. If another programming of the same content was faster,
  * its model is returned.
  */
@@ -291,7 +291,7 @@ struct mx_job {
 /**
  * mx_chip_job_sizes() - what a job reads and writes
  *
- * Cheap. Return: SUCCESS with *@in_bytes and *@out_bytes, BAD_MODEL,
+ * Cheap. Return: SUCCESS with *@in_bytes and *@out_bytes, BAD_MODEL, NO_STEPS,
  * BAD_ENTRY, BAD_FIELD (nothing to do), INPUT_LONG, TOO_LARGE (over
  * max_io_bytes); *@field as in struct mx_job.
  */

@@ -298,9 +298,10 @@ static void check_adc_steps(struct parser *p)
 		else if (line && i >= slices)
 			fail(p, line, "%s: a weight has %" PRIu32 " slices of %" PRIu32 " bits",
 			     name, slices, p->config->cell_bits);
-		else if (calibrated && i < slices && !a->adc_steps[i])
+		else if (calibrated && i < slices && !a->adc_steps[i] && (line || a->adc_steps[0]))
 			fail(p, line ? line : line_of(p, "analog", "adc_range"),
-			     "adc_range = calibrated needs %s of at least 1", name);
+			     "adc_range = calibrated: %s must be 1 at least, or no slice has a step and images have them",
+			     name);
 		if (!calibrated && i < slices)
 			a->adc_steps[i] = a->adc_step;
 		if (a->adc_steps[i] > largest)

@@ -77,6 +77,16 @@ uint16_t mx_model_check(const struct mx_chip_config *config,
 /* Frees what the check made; harmless twice. */
 void mx_model_release(struct mx_model *model);
 
+/*
+ * Steps of the ADCs for a MATMUL: those of the image if it was calibrated for a chip of
+ * this geometry, else those of the chip file; NULL: there are none. Only for chips whose
+ * cells compute.
+ */
+const uint32_t *mx_model_steps(const struct mx_chip_config *config, const struct mx_model *model,
+			       const struct mxaccel_op *op);
+/* Fills the fields step_* of a header with a chip's geometry, nr_steps left out. */
+void mx_model_steps_geometry(const struct mx_chip_config *config, struct mxaccel_model *head);
+
 /* Bytes of a region for a sequence of so many tokens, saturated. */
 uint64_t mx_region_bytes(const struct mxaccel_region *region, uint64_t tokens);
 

@@ -47,6 +47,8 @@ uint16_t mx_chip_job_sizes(struct mx_chip *chip, uint32_t model, uint32_t entry,
 
 	if (!m)
 		return bad_field(field, FIELD_OF(model), MXACCEL_ST_BAD_MODEL);
+	if (chip->analog && !mx_model_steps(&chip->config, m, NULL))
+		return bad_field(field, FIELD_OF(model), MXACCEL_ST_NO_STEPS);
 	return mx_job_sizes(&chip->config, m, entry, nr_seq, tokens, in_bytes, out_bytes, field);
 }
 

@@ -95,7 +95,7 @@ static bool check_header(struct mx_check *check, uint64_t model_bytes, uint64_t 
 	check->status = MXACCEL_ST_BAD_IMAGE;
 	if (!name_ok(head->name, sizeof(head->name)))
 		return MX_BAD(check, "the model's name is empty, not printable or not terminated");
-	if (!mx_check_zero(head->rsvd, sizeof(head->rsvd)))
+	if (head->rsvd)
 		return MX_BAD(check, "a reserved field of the model's header is not zero");
 	if (head->params_bytes != params_bytes)
 		return MX_BAD(check, "the model wants %llu bytes of parameters, there are %llu",
@@ -115,10 +115,11 @@ static bool check_header(struct mx_check *check, uint64_t model_bytes, uint64_t 
 	if (sizeof(*head) + (uint64_t)head->nr_regions * sizeof(struct mxaccel_region) +
 	    (uint64_t)head->nr_entries * sizeof(struct mxaccel_entry) +
 	    (uint64_t)head->nr_ops * sizeof(struct mxaccel_op) +
-	    (uint64_t)head->nr_places * sizeof(struct mxaccel_place) != model_bytes)
-		return MX_BAD(check, "%u regions, %u entries, %u ops and %u placements do not fill the section's %llu bytes",
+	    (uint64_t)head->nr_places * sizeof(struct mxaccel_place) +
+	    (uint64_t)head->nr_steps * sizeof(struct mxaccel_steps) != model_bytes)
+		return MX_BAD(check, "%u regions, %u entries, %u ops, %u placements and %u rows of steps do not fill the section's %llu bytes",
 			      head->nr_regions, head->nr_entries, head->nr_ops, head->nr_places,
-			      (unsigned long long)model_bytes);
+			      head->nr_steps, (unsigned long long)model_bytes);
 	if (!head->nr_places && (head->place_units || head->place_depth || head->place_rows ||
 				 head->place_cols || head->place_organisation))
 		return MX_BAD(check, "the header tells what a placement was made for, but there is none");
@@ -321,7 +322,7 @@ uint16_t mx_model_check(const struct mx_chip_config *config,
 		mx_check_fail(&check, "out of memory");
 		return MXACCEL_ST_NO_MEMORY;
 	}
-	if (check_entries(&check, ops)) {
+	if (check_entries(&check, ops) && mx_check_steps(&check, ops)) {
 		memset(model, 0, sizeof(*model));
 		model->head = head;
 		model->region = check.region;

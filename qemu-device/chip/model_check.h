@@ -62,4 +62,7 @@ bool mx_check_zero(const void *data, size_t bytes);
 /* Checks check->op, which is part of check->entry. False after mx_check_fail(). */
 bool mx_check_op(struct mx_check *check);
 
+/* Checks the table of steps; @ops are good. model_steps.c */
+bool mx_check_steps(struct mx_check *check, const struct mxaccel_op *ops);
+
 #endif /* MX_CHIP_MODEL_CHECK_H */

@@ -231,6 +231,9 @@ uint16_t mx_chip_prog_commit(struct mx_chip *chip, uint32_t prog, uint32_t *id)
 		return MXACCEL_ST_BAD_PROG;
 	if (seal(slot, &written))
 		status = mx_slot_verify(chip, dir, slot, &digests);
+	if (status == MXACCEL_ST_SUCCESS && chip->analog &&
+	    !mx_model_steps(&chip->config, &slot->model, NULL))
+		status = MXACCEL_ST_NO_STEPS;
 	if (status == MXACCEL_ST_SUCCESS && written.first != MX_NO_CHUNK &&
 	    mx_nv_persist_chunks(&dir->nv, written.first, written.last))
 		status = MXACCEL_ST_STORE_ERROR;

@@ -88,7 +88,7 @@ static void refuses_bad_headers(void **state)
 	REFUSED(strcpy(s->head.name, "\xc0\xaf"), BAD_IMAGE, "name");	/* overlong '/' */
 	REFUSED(strcpy(s->head.name, "\xed\xa0\x80"), BAD_IMAGE, "name");	/* surrogate */
 	REFUSED(s->head.name[47] = 'x', BAD_IMAGE, "name");
-	REFUSED(s->head.rsvd[14] = 1, BAD_IMAGE, "reserved");
+	REFUSED(s->head.rsvd = 1, BAD_IMAGE, "reserved");
 	REFUSED(s->head.params_bytes--, BAD_IMAGE, "parameters");
 	REFUSED(s->head.vocab = 1, BAD_IMAGE, "vocabulary");
 	REFUSED(s->head.vocab = 0x80000000, BAD_IMAGE, "vocabulary");
