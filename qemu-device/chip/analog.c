@@ -11,6 +11,7 @@
 #include "analog_piece.h"
 #include "internal.h"
 #include "pool.h"
+#include "profile.h"
 
 /* ------------------------------------------------------------ parameters */
 
@@ -158,7 +159,11 @@ static void run_piece(void *arg, uint64_t i)
 	for (j = 0; j < ARRAY_SIZE(bytes); j++)
 		all += bytes[j];
 	memory = aligned_alloc(64, all);
-	if (!memory) {
+	if (work->p->profile)
+		piece.counts = mx_profile_begin(work->p->profile);
+	if (!memory || (work->p->profile && !piece.counts)) {
+		free(piece.counts);
+		free(memory);
 		atomic_store(&work->no_memory, true);
 		return;
 	}
@@ -173,6 +178,8 @@ static void run_piece(void *arg, uint64_t i)
 	piece.out = (void *)part_at[6];
 	compute(work, &piece);
 	free(memory);
+	if (piece.counts)
+		mx_profile_end(work->p->profile, piece.counts);
 	atomic_fetch_add_explicit(&work->saturated, piece.saturated, memory_order_relaxed);
 }
 
@@ -238,6 +245,7 @@ int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product 
 
 	product->saturated = 0;
 	work.proves = !product->no_proof && !product->sums && !product->codes &&
+		      !product->profile &&
 		      !analog->effects && k <= MAX_FAST_K;
 	if (k <= MAX_FAST_K && product->rows >= TABLE_TOKENS)
 		mx_analog_plan_tables(&work);

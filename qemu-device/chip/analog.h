@@ -25,6 +25,7 @@
 #include "chip.h"
 
 struct mx_pool;
+struct mx_profile;
 
 /* Parts of a count that levels have while an effect is on. */
 #define MX_ANALOG_UNIT 32
@@ -134,7 +135,8 @@ bool mx_analog_lossless(const struct mx_analog_prepared *prepared);
  * @noise_key:	of each row, see mx_noise_key(); NULL without read noise
  * @sums:	S of all conversions, [group][slice][step][n][rows], or NULL
  * @codes:	their codes, likewise
- * @no_proof:	convert also what is proved to lose nothing; so do @sums and @codes
+ * @profile:	counts S of all conversions, or NULL: profile.h
+ * @no_proof:	convert also what is proved to lose nothing; so do @sums, @codes and @profile
  * @put:	takes results: @nr_rows rows of MXACCEL_PANEL_COLS columns from
  *		[@row][@col]; on any thread
  * @arg:	for @put
@@ -149,6 +151,7 @@ struct mx_analog_product {
 	const uint64_t *noise_key;
 	int32_t *sums;
 	int32_t *codes;
+	struct mx_profile *profile;
 	bool no_proof;
 	void (*put)(void *arg, size_t row, size_t nr_rows, size_t col,
 		    const int64_t block[][MXACCEL_PANEL_COLS]);

@@ -6,6 +6,7 @@
 
 #include "analog_noise.h"
 #include "analog_piece.h"
+#include "profile.h"
 
 /* --------------------------------------------------------- by sums of tiles */
 
@@ -53,6 +54,9 @@ static void convert_tile(struct work *work, struct piece *piece, const struct ti
 			memcpy(sums + row, piece->sums[c], tile->rows * sizeof(*sums));
 		if (codes)
 			memcpy(codes + row, code, tile->rows * sizeof(*codes));
+		if (piece->counts)
+			mx_profile_add(work->p->profile, piece->counts, tile->slice, tile->step,
+				       piece->sums[c], tile->rows);
 	}
 }
 
@@ -104,7 +108,7 @@ void mx_analog_plan_tiles(struct work *work)
 	uint32_t step, slice;
 
 	work->words = atomic_load(&work->prepared->some_wide) || (!a->effects && a->top > 127);
-	work->fused = !work->p->sums && !work->p->codes && a->keys.read_sigma == 0;
+	work->fused = !work->p->sums && !work->p->codes && !work->p->profile && a->keys.read_sigma == 0;
 	for (step = 0; step < a->steps; step++) {
 		if (a->step_signed[step]) {
 			work->words = true;
@@ -278,7 +282,7 @@ void mx_analog_plan_tables(struct work *work)
 			largest = sum + 4 * work->prepared->lsb[i];
 	/* Sums, and what rounding adds to them, are to be below 2^14. */
 	if (!work->kernel->lut || a->effects || a->dac_bits > 1 || a->step_signed[0] ||
-	    work->p->sums || work->p->codes || LUT_ROWS * span > 255 || largest >= 1 << 13)
+	    work->p->sums || work->p->codes || work->p->profile || LUT_ROWS * span > 255 || largest >= 1 << 13)
 		return;
 	work->tables = mx_analog_pad((a->active + LUT_ROWS - 1) / LUT_ROWS, 4);
 	work->index_bytes = MX_MAX_STEPS * work->tables * BLOCK;

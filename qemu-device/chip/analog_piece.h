@@ -58,6 +58,7 @@ struct work {
  * @few:	[TILE][COLS]: the same of the last tile, if it is not full
  * @acc:	[COLS][PIECE]: the others
  * @out:	[PIECE][COLS]: all of them, for mx_analog_product.put
+ * @counts:	of sums, see mx_profile_begin(); NULL unless they are counted
  */
 struct piece {
 	size_t panel, row, rows;
@@ -68,6 +69,7 @@ struct piece {
 	int32_t (*few)[COLS];
 	int64_t (*acc)[PIECE];
 	int64_t (*out)[COLS];
+	uint32_t *counts;
 	int32_t sums[COLS][TILE] __attribute__((aligned(64)));
 	uint64_t saturated;
 };

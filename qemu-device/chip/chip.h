@@ -75,6 +75,8 @@ enum mx_fidelity {
 	MX_ANALOG,	/* stationary products as the crossbars compute them: analog.h */
 };
 
+struct mx_profile;	/* profile.h */
+
 /* 31 years */
 #define MX_MAX_AGE 1000000000
 
@@ -98,7 +100,10 @@ int mx_fidelity_from_name(const char *name);
  * @op_step:	called before and after each macro-op of a job, on the thread that
  *		runs the job; NULL if nobody watches. It sees what the job has to
  *		do, for profiles; it cannot change anything.
- * @op_opaque:	for @op_step
+ * @profile:	called before each MATMUL of a job, with its place among the model's ops:
+ *		where to note what it sees, or NULL. It changes no result. NULL if
+ *		nobody calibrates.
+ * @op_opaque:	for @op_step and @profile
  */
 struct mx_chip_params {
 	uint32_t threads;
@@ -110,6 +115,7 @@ struct mx_chip_params {
 	int (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 	void *opaque;
 	void (*op_step)(void *opaque, const struct mxaccel_op *op, bool done);
+	struct mx_profile *(*profile)(void *opaque, uint32_t op);
 	void *op_opaque;
 };
 

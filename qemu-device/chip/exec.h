@@ -14,6 +14,7 @@
 #include "cost.h"
 #include "kernels.h"
 #include "pool.h"
+#include "profile.h"
 
 /* Rows that a chunk may have; a longer sequence is a chunk of its own. */
 #define MX_CHUNK_ROWS 512
@@ -139,7 +140,8 @@ uint16_t mx_op_softmax(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_rowwise(struct mx_run *run, const struct mxaccel_op *op);	/* NORM, ACT, ADD, QUANT */
 uint16_t mx_op_pool(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op);
-uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op);
+uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op,
+			     struct mx_profile *profile);
 /* Whether an analog product is the exact one: its conversions are proved to lose nothing. */
 bool mx_op_is_lossless(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_dyn(struct mx_run *run, const struct mxaccel_op *op);

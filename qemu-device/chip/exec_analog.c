@@ -102,7 +102,8 @@ static const uint64_t *noise_keys(struct mx_run *run, const struct mxaccel_op *o
 	return key;
 }
 
-uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op)
+uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op,
+			     struct mx_profile *profile)
 {
 	struct analog_work work = {
 		.run = run, .op = op, .rows = mx_region_rows(run, op->dst),
@@ -113,6 +114,7 @@ uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op)
 	struct mx_analog_product product = {
 		.prepared = prepared_of(run, op), .x_stride = work.stride, .rows = work.rows, .put = put, .arg = &work,
 		.x_shift = run->chip->analog->keys.input == MX_UNSIGNED ? 128 : 0,
+		.profile = profile,
 	};
 
 	work.act = mx_buffer_get(&run->act, work.rows * work.stride);

@@ -107,8 +107,27 @@ void mx_run_multiply(struct mx_run *run, const struct mx_gemm *gemm, uint64_t ro
 			rows * gemm->k * gemm->n / MACS_PER_UNIT, multiply_piece, &work);
 }
 
+/* Who calibrates waits for more than this loop. */
+static void note_largest(struct mx_run *run, const struct mxaccel_op *op, float *largest)
+{
+	uint64_t rows = mx_region_rows(run, op->dst), row, i;
+
+	for (row = 0; row < rows; row++) {
+		const float *x = mx_cell(run, op->src, row, op->src_col);
+
+		for (i = 0; i < op->k; i++) {
+			float magnitude = x[i] < 0 ? -x[i] : x[i];
+
+			if (magnitude > largest[i])
+				largest[i] = magnitude;
+		}
+	}
+}
+
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 {
+	const struct mx_chip_params *params = &run->chip->params;
+	struct mx_profile *profile = NULL;
 	struct quant_work work = {
 		.run = run, .op = op, .rows = mx_region_rows(run, op->dst),
 		.stride = mx_act_stride(run->kernels, op->k),
@@ -126,8 +145,14 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 		.out_stride = run->model->region[op->dst].cols,
 	};
 
-	if (run->chip->analog && !mx_op_is_lossless(run, op))
-		return mx_op_matmul_analog(run, op);
+	if (params->profile)
+		profile = params->profile(params->op_opaque, op - run->model->op);
+	if (profile && profile->largest)
+		note_largest(run, op, profile->largest);
+	if (profile && !profile->bins)
+		profile = NULL;
+	if (run->chip->analog && (profile || !mx_op_is_lossless(run, op)))
+		return mx_op_matmul_analog(run, op, profile);
 	work.act = mx_buffer_get(&run->act, work.rows * work.stride);
 	work.scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));
 	if (!work.act || !work.scale)

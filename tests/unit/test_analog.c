@@ -4,6 +4,7 @@
  * proof that conversions lose nothing, against the definition written as loops:
  * equal sums, codes, results and numbers of saturated conversions.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 #include "internal.h"
 #include "kernels.h"
 #include "pool.h"
+#include "profile.h"
 
 static uint32_t random_state = 1;
 
@@ -223,12 +225,41 @@ static void put(void *arg, size_t row, size_t nr_rows, size_t col,
 			p->out[(row + r) * p->n + col + c] = block[r][c];
 }
 
+/* A profile counts the sums, all of them, and changes no result. */
+static void check_profile(struct problem *p, struct mx_analog_product *product, struct mx_pool *pool)
+{
+	uint32_t steps = p->analog.steps, slices = p->analog.slices;
+	struct mx_profile profile;
+	size_t i, of, bin;
+
+	assert_int_equal(mx_profile_init(&profile, &p->analog), 0);
+	product->profile = &profile;
+	memset(p->out, 0x5a, p->rows * p->n * sizeof(*p->out));
+	assert_int_equal(mx_analog_multiply(&p->analog, product, MX_ISA_AUTO, pool), 0);
+	assert_memory_equal(p->out, p->y, p->rows * p->n * sizeof(*p->out));
+	assert_int_equal(product->saturated, p->saturated);
+	for (i = 0; i < p->conversions; i++) {
+		of = i / p->rows / p->n % steps + i / p->rows / p->n / steps % slices * steps;
+		bin = ((int64_t)p->sums[i] - profile.lowest) >> profile.shift;
+		assert_true(bin < profile.bins);
+		assert_true(fabs(mx_profile_sum(&profile, bin) - p->sums[i]) <=
+			    (1 << profile.shift) / 2.0);
+		assert_true(profile.count[of * profile.bins + bin]--);
+	}
+	for (i = 0; i < (size_t)slices * steps * profile.bins; i++)
+		assert_int_equal(profile.count[i], 0);
+	mx_profile_destroy(&profile);
+}
+
 static void run(struct problem *p, enum mx_isa isa, struct mx_pool *pool, bool no_proof, bool trace)
 {
-	struct mx_analog_weights weights = { .panels = p->panels, .k = p->k, .n = p->n };
-	struct mx_analog_prepared *prepared = need(mx_analog_prepare(&p->analog, &weights, pool));
+	struct mx_analog_weights weights = {
+		.panels = p->panels, .k = p->k, .n = p->n,
+		.steps = trace ? p->config.analog.adc_steps : NULL,
+	};
+	struct mx_analog_prepared *prepared;
 	struct mx_analog_product product = {
-		.prepared = prepared, .x = p->x, .x_stride = p->k,
+		.x = p->x, .x_stride = p->k,
 		.x_shift = p->shift, .rows = p->rows, .no_proof = no_proof, .put = put, .arg = p,
 	};
 	size_t i, bytes = p->conversions * sizeof(int32_t);
@@ -241,6 +272,11 @@ static void run(struct problem *p, enum mx_isa isa, struct mx_pool *pool, bool n
 		 p->rows, p->k, p->n, c->analog.input, c->dac_bits, c->analog.mapping,
 		 c->cell_bits, p->analog.active, c->large_adc_bits, c->analog.adc_steps[0],
 		 c->analog.adc_tie);
+	/* Steps of the product go before those of the chip file. */
+	if (trace)
+		memset(p->analog.keys.adc_steps, 0, sizeof(p->analog.keys.adc_steps));
+	prepared = need(mx_analog_prepare(&p->analog, &weights, pool));
+	product.prepared = prepared;
 	if (trace) {
 		product.sums = need(malloc(bytes));
 		product.codes = need(malloc(bytes));
@@ -260,12 +296,15 @@ static void run(struct problem *p, enum mx_isa isa, struct mx_pool *pool, bool n
 		if (product.sums[i] != p->sums[i] || product.codes[i] != p->codes[i])
 			fail_msg("%s: conversion %zu: %d gave %d, not %d giving %d", what, i,
 				 product.sums[i], product.codes[i], p->sums[i], p->codes[i]);
+	free(product.sums);
+	free(product.codes);
+	product.sums = product.codes = NULL;
+	if (trace)
+		check_profile(p, &product, pool);
 	/* What is proved to lose nothing has nothing that saturates. */
 	if (mx_analog_lossless(prepared))
 		assert_int_equal(p->saturated, 0);
 	mx_analog_prepared_free(prepared);
-	free(product.sums);
-	free(product.codes);
 }
 
 static struct mx_pool *pool;
