@@ -8,6 +8,7 @@
 #include <linux/io-64-nonatomic-lo-hi.h>
 
 #include "mxaccel_drv.h"
+#include "trace.h"
 
 struct mx_admin_rq {
 	struct mx_rq rq;
@@ -60,12 +61,18 @@ int mx_admin(struct mx_dev *mx, struct mxaccel_sqe *sqe, unsigned int timeout_ms
 	unsigned long generation = READ_ONCE(mx->generation);
 	unsigned long timeout = mx_timeout(mx, timeout_ms);
 	struct mx_admin_rq admin = { .rq.done = mx_admin_done };
+	u64 begin = ktime_get_ns();
 	const char *wrong;
 	char why[48];
 	int err;
 
 	if (status)
 		*status = MXACCEL_ST_SUCCESS;
+	if (mx_inject_admin()) {
+		if (status)
+			*status = MXACCEL_ST_DMA_ERROR;
+		return -EIO;
+	}
 	if (down_timeout(&mx->admin_slots, timeout))
 		return -EBUSY;
 	init_completion(&admin.done);
@@ -87,6 +94,8 @@ int mx_admin(struct mx_dev *mx, struct mxaccel_sqe *sqe, unsigned int timeout_ms
 	if (err)
 		dev_dbg(&mx->dev, "admin command %#x: %s (field %u)\n", sqe->opcode,
 			mx_status_text(admin.rq.status), admin.rq.field);
+	trace_mx_admin(mx, sqe->opcode, le32_to_cpu(sqe->ctx), admin.rq.status, err,
+		       ktime_get_ns() - begin);
 out:
 	up(&mx->admin_slots);
 	return err;
@@ -247,37 +256,4 @@ int mx_abort(struct mx_dev *mx, struct mx_rq *rq)
 	};
 
 	return mx_admin(mx, &sqe, MX_ADMIN_TIMEOUT_MS, NULL, NULL);
-}
-
-/**
- * mx_read_counters() - read all counters of a scope at one moment
- * @mx:		device, inside mx_enter()
- * @scope:	MXACCEL_SCOPE_*
- * @ctx:	context, for CONTEXT
- * @model:	model id, for MODEL
- * @values:	MXACCEL_PAGE bytes; mx->nr_counters of them are filled
- */
-int mx_read_counters(struct mx_dev *mx, u32 scope, u32 ctx, u32 model, u64 *values)
-{
-	struct mxaccel_sqe sqe = {
-		.opcode = MXACCEL_ADM_COUNTERS,
-		.ctx = cpu_to_le32(ctx),
-		.counters.scope = cpu_to_le32(scope),
-		.counters.model = cpu_to_le32(model),
-	};
-	unsigned int i;
-	int err;
-
-	if (scope == MXACCEL_SCOPE_DEVICE) {
-		mutex_lock(&mx->latch_lock);
-		writel(1, mx->regs + MXACCEL_REG_CTR_LATCH);
-		for (i = 0; i < mx->nr_counters; i++)
-			values[i] = lo_hi_readq(mx->regs + MXACCEL_REG_CTR + 8 * i);
-		mutex_unlock(&mx->latch_lock);
-		return 0;
-	}
-	err = mx_admin_page(mx, &sqe, &sqe.counters.addr, values);
-	for (i = 0; !err && i < mx->nr_counters; i++)
-		values[i] = le64_to_cpu((__force __le64)values[i]);
-	return err;
 }

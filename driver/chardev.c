@@ -269,4 +269,5 @@ const struct file_operations mx_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.poll		= mx_poll,
 	.mmap		= mx_mmap,
+	.show_fdinfo	= mx_show_fdinfo,
 };

@@ -69,6 +69,7 @@ int mx_file_create(struct mx_dev *mx, struct mx_file **out)
 		goto free_file;
 	}
 	file->ctx = err;
+	file->client = atomic64_inc_return(&mx->clients);
 	err = mx_ctx_command(mx, MXACCEL_ADM_CTX_CREATE, file->ctx);
 	if (err)
 		goto free_ctx;

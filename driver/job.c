@@ -8,6 +8,7 @@
 #include <linux/uaccess.h>
 
 #include "mxaccel_drv.h"
+#include "trace.h"
 
 #define MX_REAP_BATCH	16	/* completions copied to the user at a time */
 #define MX_WATCH_BATCH	16	/* expired jobs handled in one round */
@@ -74,12 +75,19 @@ static void mx_job_done(struct mx_rq *rq)
 	completion->error = rq->error;
 	if (rq->status == MXACCEL_ST_ABORTED && READ_ONCE(job->expired))
 		completion->error = -ETIMEDOUT;
+	if (!completion->error && mx_inject_job()) {
+		completion->status = MXACCEL_ST_DMA_ERROR;
+		completion->error = -EIO;
+	}
+	trace_mx_job_complete(file->mx, completion->job, file->ctx, rq, completion->error);
 	mx_buf_sync(file->mx, job->out, job->out_offset, job->out_bytes, true);
 	mx_job_unuse(job);
 
 	/* The file may be freed as soon as the lock is dropped. */
 	spin_lock(&file->done_lock);
 	list_move_tail(&job->node, &file->done);
+	file->stats.completed += !completion->error;
+	file->stats.failed += !!completion->error;
 	file->nr_running--;
 	wake_up_all(&file->wait);
 	spin_unlock(&file->done_lock);
@@ -134,6 +142,7 @@ static int mx_job_enlist(struct mx_file *file, struct mx_job *job)
 	spin_lock(&file->done_lock);
 	if (file->nr_jobs < min(MX_FILE_DEPTH, file->mx->io_depth - 1)) {
 		list_add_tail(&job->node, &file->running);
+		file->stats.submitted++;
 		file->nr_running++;
 		file->nr_jobs++;
 		err = 0;
@@ -146,6 +155,7 @@ static void mx_job_delist(struct mx_file *file, struct mx_job *job)
 {
 	spin_lock(&file->done_lock);
 	list_del(&job->node);
+	file->stats.submitted--;
 	file->nr_running--;
 	file->nr_jobs--;
 	wake_up_all(&file->wait);

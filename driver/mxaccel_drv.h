@@ -11,16 +11,17 @@
  *	mx_dev.models_lock	mutex: the models/ folder of sysfs
  *	mx_file.lock		mutex: a file's buffers and models
  *	mx_dev.ctrl_lock	mutex: writes to CTRL and the admin queue registers
- *	mx_dev.latch_lock	mutex: the counter window
  *	mx_queue.cq_lock	spinlock: completion ring
  *	mx_queue.sq_lock	spinlock: submission ring and slots
  *	mx_file.done_lock	spinlock: a file's lists of jobs
  *	mx_dev.state_lock	spinlock: state and generation
+ *	mx_pmu.lock		raw spinlock, interrupts off: which device perf counts
+ *	mx_dev.latch_lock	raw spinlock, interrupts off: the counter window
  *
  * User memory is touched, pinned and charged with none of these held: a process
  * can make that take for ever, and mmap() comes in with mmap_lock held.
  *
- * No spinlock is taken in interrupt context. SRCU readers sleep, but never
+ * No other spinlock is taken in interrupt context. SRCU readers sleep, but never
  * without a timeout or a wake-up by mx_quiesce(), which synchronizes.
  */
 #ifndef MXACCEL_DRV_H
@@ -48,6 +49,7 @@
 #include "rules.h"
 
 #define MX_NAME			"mxaccel"
+#define MX_MINORS		64
 
 /* All of these are multiplied by the device's MXACCEL_REG_TIMEOUT_SCALE. */
 #define MX_ADMIN_TIMEOUT_MS	10000U	/* an admin command that only changes tables */
@@ -69,8 +71,11 @@
 #define MX_MAX_SG		65536U
 #define MX_MAX_MODELS		65536U
 
+struct dentry;
 struct mx_dev;
 struct mx_file;
+struct mx_hwmon;
+struct seq_file;
 struct mx_queue;
 
 /**
@@ -194,6 +199,9 @@ struct mx_vector {
  * @models_lock: protects @model_nodes
  * @models_dir:	models/ in sysfs
  * @model_nodes: its folders
+ * @hwmon:	its sensors, if they are registered
+ * @debugfs:	its folder
+ * @clients:	files that were opened, for their ids
  */
 struct mx_dev {
 	struct device dev;
@@ -233,7 +241,7 @@ struct mx_dev {
 	u32 max_sg;
 	u32 max_models;
 	u32 nr_counters;
-	struct mutex latch_lock;
+	raw_spinlock_t latch_lock;
 
 	struct ida contexts;
 	struct mutex files_lock;
@@ -245,6 +253,10 @@ struct mx_dev {
 	struct mutex models_lock;
 	struct kobject *models_dir;
 	struct list_head model_nodes;
+
+	struct mx_hwmon *hwmon;
+	struct dentry *debugfs;
+	atomic64_t clients;
 };
 
 /**
@@ -304,10 +316,23 @@ struct mx_grant {
 };
 
 /**
+ * struct mx_file_stats - what a file did, for fdinfo
+ * @submitted:	jobs handed to the chip
+ * @completed:	jobs that ended well
+ * @failed:	jobs that ended with an error
+ */
+struct mx_file_stats {
+	u64 submitted;
+	u64 completed;
+	u64 failed;
+};
+
+/**
  * struct mx_file - an open file: a context of the chip
  * @mx:		device, with a reference
  * @generation:	of the device when it was opened
  * @ctx:	context id, 0 once it is reclaimed
+ * @client:	number that no other file of the device has had
  * @node:	in mx_dev.files
  * @lock:	protects @buffers, @models and the counts in them
  * @buffers:	struct mx_buf by handle
@@ -315,6 +340,7 @@ struct mx_grant {
  * @done_lock:	protects the following lists and counts
  * @running:	jobs in flight
  * @done:	jobs to reap, oldest first
+ * @stats:	counts of jobs
  * @nr_running:	length of @running
  * @nr_jobs:	length of both lists; at most MX_FILE_DEPTH
  * @wait:	woken when a job is done and when the file dies
@@ -323,6 +349,7 @@ struct mx_file {
 	struct mx_dev *mx;
 	unsigned long generation;
 	u32 ctx;
+	u64 client;
 	struct list_head node;
 
 	struct mutex lock;
@@ -332,6 +359,7 @@ struct mx_file {
 	spinlock_t done_lock;
 	struct list_head running;
 	struct list_head done;
+	struct mx_file_stats stats;
 	unsigned int nr_running;
 	unsigned int nr_jobs;
 	wait_queue_head_t wait;
@@ -386,7 +414,54 @@ int mx_create_qp(struct mx_dev *mx, struct mx_queue *q);
 int mx_ctx_command(struct mx_dev *mx, u8 opcode, u32 ctx);
 int mx_model_command(struct mx_dev *mx, u8 opcode, u32 ctx, u32 model);
 int mx_abort(struct mx_dev *mx, struct mx_rq *rq);
+
+/* counters.c */
+u64 mx_read_counter(struct mx_dev *mx, unsigned int index);
 int mx_read_counters(struct mx_dev *mx, u32 scope, u32 ctx, u32 model, u64 *values);
+
+/* pmu.c */
+#ifdef CONFIG_PERF_EVENTS
+int mx_pmu_init(void);
+void mx_pmu_exit(void);
+void mx_pmu_add(struct mx_dev *mx);
+void mx_pmu_remove(struct mx_dev *mx);
+#else
+static inline int mx_pmu_init(void) { return 0; }
+static inline void mx_pmu_exit(void) { }
+static inline void mx_pmu_add(struct mx_dev *mx) { }
+static inline void mx_pmu_remove(struct mx_dev *mx) { }
+#endif
+
+/* hwmon.c */
+#if IS_REACHABLE(CONFIG_HWMON)
+void mx_hwmon_add(struct mx_dev *mx);
+void mx_hwmon_remove(struct mx_dev *mx);
+#else
+static inline void mx_hwmon_add(struct mx_dev *mx) { }
+static inline void mx_hwmon_remove(struct mx_dev *mx) { }
+#endif
+
+/* fdinfo.c */
+void mx_show_fdinfo(struct seq_file *out, struct file *filp);
+
+/* debugfs.c; without debugfs in the kernel these do nothing */
+void mx_debugfs_init(void);
+void mx_debugfs_exit(void);
+void mx_debugfs_add(struct mx_dev *mx);
+void mx_debugfs_remove(struct mx_dev *mx);
+
+/* inject.c */
+#ifdef CONFIG_FAULT_INJECTION
+void mx_inject_init(struct dentry *root);
+bool mx_inject_admin(void);
+bool mx_inject_job(void);
+bool mx_inject_interrupt(void);
+#else
+static inline void mx_inject_init(struct dentry *root) { }
+static inline bool mx_inject_admin(void) { return false; }
+static inline bool mx_inject_job(void) { return false; }
+static inline bool mx_inject_interrupt(void) { return false; }
+#endif
 
 /* chardev.c */
 extern const struct file_operations mx_fops;

@@ -10,8 +10,6 @@
 
 #include "mxaccel_drv.h"
 
-#define MX_MINORS	64
-
 /* A segment of a buffer must fit mxaccel_sg.bytes, with room to spare. */
 #define MX_SEGMENT_MAX	SZ_1G
 
@@ -73,7 +71,7 @@ static struct mx_dev *mx_dev_alloc(struct pci_dev *pdev)
 	init_waitqueue_head(&mx->state_wait);
 	mutex_init(&mx->reset_lock);
 	mutex_init(&mx->ctrl_lock);
-	mutex_init(&mx->latch_lock);
+	raw_spin_lock_init(&mx->latch_lock);
 	mutex_init(&mx->files_lock);
 	mutex_init(&mx->models_lock);
 	INIT_LIST_HEAD(&mx->files);
@@ -248,6 +246,10 @@ static int mx_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (err)
 		goto del_cdev;
 
+	mx_pmu_add(mx);
+	mx_hwmon_add(mx);
+	mx_debugfs_add(mx);
+
 	/* For slot_reset, which finds the configuration space empty. */
 	pci_save_state(pdev);
 	dev_info(&mx->dev, "chip %.32s (%.32s) at %s: %u queues of %u, %u vectors, %u models\n",
@@ -274,6 +276,9 @@ static void mx_remove(struct pci_dev *pdev)
 
 	/* First, so that the readers of sysfs that are waited for end soon. */
 	mx_condemn(mx);
+	mx_debugfs_remove(mx);
+	mx_hwmon_remove(mx);
+	mx_pmu_remove(mx);
 	mx_sysfs_models_remove(mx);
 	cdev_device_del(&mx->cdev, &mx->dev);
 	mx_id_free(mx);
@@ -373,11 +378,18 @@ static int __init mx_init(void)
 	err = class_register(&mx_class);
 	if (err)
 		goto free_region;
-	err = pci_register_driver(&mx_driver);
+	err = mx_pmu_init();
 	if (err)
 		goto free_class;
+	mx_debugfs_init();
+	err = pci_register_driver(&mx_driver);
+	if (err)
+		goto free_debugfs;
 	return 0;
 
+free_debugfs:
+	mx_debugfs_exit();
+	mx_pmu_exit();
 free_class:
 	class_unregister(&mx_class);
 free_region:
@@ -390,6 +402,8 @@ free_workqueue:
 static void __exit mx_exit_module(void)
 {
 	pci_unregister_driver(&mx_driver);
+	mx_debugfs_exit();
+	mx_pmu_exit();
 	/* Buffers whose last mapping went away are freed here. */
 	destroy_workqueue(mx_workqueue);
 	class_unregister(&mx_class);

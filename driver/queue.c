@@ -282,6 +282,8 @@ static irqreturn_t mx_irq(int irq, void *data)
 	struct mx_dev *mx = vector->mx;
 	unsigned int i;
 
+	if (mx_inject_interrupt())
+		return IRQ_HANDLED;
 	if (!vector->index && mx_queue_pending(&mx->admin))
 		return IRQ_WAKE_THREAD;
 	for (i = 0; i < mx->nr_io; i++)

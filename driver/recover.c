@@ -9,6 +9,7 @@
 #include <linux/iopoll.h>
 
 #include "mxaccel_drv.h"
+#include "trace.h"
 
 #define MX_SCALE_MAX	1000U
 #define MX_ALL_ONES	0xffffffffU
@@ -41,6 +42,7 @@ bool mx_set_state(struct mx_dev *mx, enum mx_state state)
 	spin_lock(&mx->state_lock);
 	allowed = mx_state_may_follow(mx->state, state);
 	if (allowed) {
+		trace_mx_state(mx, mx->state, state);
 		if (mx->state == MX_LIVE)
 			WRITE_ONCE(mx->generation, mx->generation + 1);
 		WRITE_ONCE(mx->state, state);
@@ -62,6 +64,7 @@ void mx_record_error(struct mx_dev *mx, const char *format, ...)
 	vscnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	dev_err(&mx->dev, "%s\n", text);
+	trace_mx_fault(mx, text);
 	spin_lock(&mx->state_lock);
 	memcpy(mx->last_error, text, sizeof(text));
 	spin_unlock(&mx->state_lock);

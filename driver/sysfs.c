@@ -4,7 +4,6 @@
  * geometry), health/ (wear and faults), models/ (the directory). Documentation/ABI/testing has a page for
  * each. Reading needs a live device, except for the state itself.
  */
-#include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/kobject.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
@@ -37,10 +36,7 @@ static ssize_t mx_counter_show(struct device *dev, struct device_attribute *attr
 
 	if (!mx_enter(mx, &idx))
 		return -ENODEV;
-	mutex_lock(&mx->latch_lock);
-	writel(1, mx->regs + MXACCEL_REG_CTR_LATCH);
-	value = lo_hi_readq(mx->regs + MXACCEL_REG_CTR + 8 * mx_attr_index(attr));
-	mutex_unlock(&mx->latch_lock);
+	value = mx_read_counter(mx, mx_attr_index(attr));
 	mx_exit(mx, idx);
 	return sysfs_emit(buf, "%llu\n", value);
 }
