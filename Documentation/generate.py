@@ -272,13 +272,20 @@ def function(path, name):
     return ["::", ""] + ["   " + line if line else "" for line in lines]
 
 
+def faults():
+    rows = re.findall(r'^    X\(\w+, "(fault-[a-z-]+)", ([^\n]+), \\\n\s+"([^"]+)"\)',
+                      source("qemu-device/fault.h"), re.M)
+    return table(["property", "meaning"], [[f"``{p}``", rst(text)] for p, _, text in rows],
+                 [22, 78])
+
+
 GENERATORS = {
     "registers": registers, "fields": fields, "codes": codes, "status-codes": status_codes,
     "counters": lambda: indexed("MXACCEL_COUNTERS"),
     "chip-values": lambda: indexed("MXACCEL_CHIP_VALUES"),
     "health-values": lambda: indexed("MXACCEL_HEALTH_VALUES"),
     "struct": struct_table, "struct-note": struct_note, "ioctls": ioctls, "sqe": sqe_table, "function": function,
-    "chip-keys": chip_keys, "chips": chips,
+    "chip-keys": chip_keys, "chips": chips, "faults": faults,
 }
 
 

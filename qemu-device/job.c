@@ -17,6 +17,9 @@ typedef struct MxJob {
     uint8_t *in_host, *out_host;
     bool schedule;                  /* of the job, which is not run */
     bool ran;
+    int hang;                       /* fault: ends above this rung; 0: does not hang */
+    int released;                   /* the rung it was stopped from, plus 1; atomic */
+    bool memory_error;              /* fault */
     QEMUTimer *deadline;
 } MxJob;
 
@@ -43,10 +46,28 @@ static int mx_job_write(void *opaque, uint64_t offset, const void *from,
     return 0;
 }
 
+/* An injected fault: the job ends when something strong enough stops it. */
+static void mx_job_hang(MxJob *j)
+{
+    while (qatomic_read(&j->released) < j->hang &&
+           qatomic_read(&j->task.s->hang_released) < j->hang) {
+        g_usleep(1000);
+    }
+    j->task.status = atomic_load(&j->job.stop) ?: MXACCEL_ST_ABORTED;
+}
+
 static void mx_job_run(MxTask *task)
 {
     MxJob *j = container_of(task, MxJob, task);
 
+    if (j->hang) {
+        mx_job_hang(j);
+        return;
+    }
+    if (j->memory_error) {
+        task->status = MXACCEL_ST_MEMORY_ERROR;
+        return;
+    }
     j->ran = true;
     if (j->schedule) {
         mx_chip_job_schedule(task->s->chip, &j->job);
@@ -63,6 +84,7 @@ static void mx_job_stop(MxTask *task)
     MxJob *j = container_of(task, MxJob, task);
 
     atomic_store(&j->job.stop, task->stop_status);
+    qatomic_set(&j->released, MAX(j->released, (int)task->s->rung + 1));
 }
 
 /* A job that failed, or a schedule, has nothing to wait for. */
@@ -169,7 +191,11 @@ bool mx_job_uses_model(const MxTask *task, uint32_t model)
 
 static void mx_job_deadline(void *opaque)
 {
-    mx_task_stop(opaque, MXACCEL_ST_TIMEOUT);
+    MxTask *task = opaque;
+
+    task->s->rung = MX_RUNG_DEADLINE;
+    mx_task_stop(task, MXACCEL_ST_TIMEOUT);
+    task->s->rung = MX_RUNG_ABORT;
 }
 
 /* The buffer that the entry names at @handle_field, if this use is allowed. */
@@ -270,6 +296,9 @@ static void mx_job_submit(MxState *s, MxCommand *cmd, MxContext *ctx, MxJob *j)
     j->job.write = mx_job_write;
     j->job.opaque = j;
     j->job.out_room = j->out_bytes;
+    j->hang = mx_fault_take(s, MX_FAULT_HANG) ?
+              (int)s->fault[MX_FAULT_HANG_UNTIL] + 1 : 0;
+    j->memory_error = mx_fault_take(s, MX_FAULT_MEMORY);
     mx_task_submit(s, &j->task, &mx_job_ops, cmd, ctx);
     if (timeout_ms) {
         /*

@@ -26,7 +26,8 @@ static MemTxAttrs mx_dma_attrs(MxState *s)
 static bool mx_dma_rw(MxState *s, uint64_t addr, void *host, uint64_t bytes,
                       DMADirection dir)
 {
-    if (dma_memory_rw(pci_get_address_space(PCI_DEVICE(s)), addr, host, bytes,
+    if (!mx_fault_absent(s) && !mx_fault_dma(s, addr) &&
+        dma_memory_rw(pci_get_address_space(PCI_DEVICE(s)), addr, host, bytes,
                       dir, mx_dma_attrs(s)) == MEMTX_OK) {
         return true;
     }
@@ -46,7 +47,8 @@ bool mx_dma_write(MxState *s, uint64_t addr, const void *from, uint64_t bytes)
 
 bool mx_dma_valid(MxState *s, uint64_t addr, uint64_t bytes, DMADirection dir)
 {
-    if (dma_memory_valid(pci_get_address_space(PCI_DEVICE(s)), addr, bytes,
+    if (!mx_fault_absent(s) && !mx_fault_dma(s, addr) &&
+        dma_memory_valid(pci_get_address_space(PCI_DEVICE(s)), addr, bytes,
                          dir, mx_dma_attrs(s))) {
         return true;
     }
@@ -54,9 +56,25 @@ bool mx_dma_valid(MxState *s, uint64_t addr, uint64_t bytes, DMADirection dir)
     return false;
 }
 
+void mx_notify(MxState *s, uint32_t vector)
+{
+    if (!mx_fault_absent(s)) {
+        msix_notify(PCI_DEVICE(s), vector);
+    }
+}
+
+static uint32_t mx_config_read(PCIDevice *pci, uint32_t addr, int len)
+{
+    return mx_fault_absent(MXACCEL(pci)) ? UINT32_MAX >> (32 - 8 * len) :
+           pci_default_read_config(pci, addr, len);
+}
+
 static void mx_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
                             int len)
 {
+    if (mx_fault_absent(MXACCEL(pci))) {
+        return;
+    }
     pci_default_write_config(pci, addr, value, len);
     pcie_cap_flr_write_config(pci, addr, value, len);
     pcie_aer_write_config(pci, addr, value, len);
@@ -68,7 +86,9 @@ static void mx_reset_enter(Object *obj, ResetType type)
     MxState *s = MXACCEL(obj);
 
     trace_mxaccel_reset();
+    s->rung = MX_RUNG_FUNCTION;
     mx_controller_stop(s);
+    s->rung = MX_RUNG_ABORT;
     s->ctrl = 0;
     s->aqa = 0;
     s->asq = 0;
@@ -81,8 +101,15 @@ static void mx_reset_hold(MX_RESET_HOLD_ARGS(obj))
     pcie_cap_deverr_reset(PCI_DEVICE(obj));
 }
 
-static bool mx_check_properties(MxState *s, int *isa, Error **errp)
+static bool mx_check_properties(MxState *s, Error **errp)
 {
+    int isa = mx_isa_from_name(s->isa_name ? s->isa_name : "auto");
+
+    if (mx_fidelity_from_name(s->fidelity ? s->fidelity : "exact") < 0) {
+        error_setg(errp, "fidelity '%s' is not one of exact, analog",
+                   s->fidelity);
+        return false;
+    }
     if (s->vectors < 1 || s->vectors > MX_MAX_VECTORS) {
         error_setg(errp, "vectors must be 1 to %d", MX_MAX_VECTORS);
         return false;
@@ -91,44 +118,33 @@ static bool mx_check_properties(MxState *s, int *isa, Error **errp)
         error_setg(errp, "threads must be 1 to 64, or 0 for one per CPU");
         return false;
     }
-    *isa = mx_isa_from_name(s->isa_name ? s->isa_name : "auto");
-    if (*isa < 0) {
+    if (isa < 0) {
         error_setg(errp, "isa '%s' is not one of auto, portable, avx2, avx512",
                    s->isa_name);
         return false;
     }
-    if (!mx_isa_available(*isa)) {
+    if (!mx_isa_available(isa)) {
         error_setg(errp, "this host cannot run isa '%s'", s->isa_name);
         return false;
     }
     return true;
 }
 
-/* Switches the chip on. */
+/* Switches the chip on, with the non-volatile area at hand. */
 static bool mx_power_on(MxState *s, Error **errp)
 {
-    struct mx_chip_params params = { .threads = s->threads, .seed = s->seed };
+    const struct mx_chip_params params = {
+        .threads = s->threads,
+        .seed = s->seed,
+        .isa = mx_isa_from_name(s->isa_name ? s->isa_name : "auto"),
+        .fidelity = mx_fidelity_from_name(s->fidelity ? s->fidelity : "exact"),
+        .age = s->age,
+        .nv_fd = s->store_fd,
+        .persist = mx_store_persist,
+        .opaque = s,
+    };
     char why[512] = "";
-    int isa, fidelity;
 
-    fidelity = mx_fidelity_from_name(s->fidelity ? s->fidelity : "exact");
-    if (fidelity < 0) {
-        error_setg(errp, "fidelity '%s' is not one of exact, analog",
-                   s->fidelity);
-        return false;
-    }
-    params.fidelity = fidelity;
-    params.age = s->age;
-    if (!mx_check_properties(s, &isa, errp) || !mx_chip_file_load(s, errp) ||
-        !mx_store_open(s, errp)) {
-        return false;
-    }
-    params.isa = isa;
-    if (s->store_file) {
-        params.nv_fd = s->store_fd;
-        params.persist = mx_store_persist;
-        params.opaque = s;
-    }
     s->chip = mx_chip_new(&s->config, &params, why, sizeof(why));
     if (!s->chip) {
         error_setg(errp, "%s%s%s: %s", s->store_file ? "store '" : "chip '",
@@ -143,6 +159,19 @@ static bool mx_power_on(MxState *s, Error **errp)
     trace_mxaccel_realize(s->config.name, mx_isa_name(mx_chip_isa(s->chip)),
                           s->nv_bytes);
     return true;
+}
+
+void mx_power_cycle(MxState *s)
+{
+    Error *err = NULL;
+
+    g_clear_pointer(&s->chip, mx_chip_free);
+    qatomic_set(&s->power_lost, false);
+    if (!mx_power_on(s, &err)) {
+        /* It has been on with this area, so it is the host that fails. */
+        error_reportf_err(err, "mxaccel: cannot switch the chip on again: ");
+        exit(1);
+    }
 }
 
 static bool mx_add_capabilities(MxState *s, Error **errp)
@@ -178,7 +207,9 @@ static void mx_exit(PCIDevice *pci)
     MxState *s = MXACCEL(pci);
 
     if (s->bh) {
+        s->rung = MX_RUNG_REMOVAL;
         mx_controller_stop(s);
+        mx_fault_exit(s);
     }
     mx_tasks_exit(s);
     g_clear_pointer(&s->contexts, g_hash_table_destroy);
@@ -217,13 +248,17 @@ static void mx_realize(PCIDevice *pci, Error **errp)
     memory_region_init(&s->msix, OBJECT(s), "mxaccel-msix", MX_MSIX_BYTES);
     pci_register_bar(pci, MXACCEL_BAR_MSIX, PCI_BASE_ADDRESS_MEM_TYPE_64,
                      &s->msix);
-    if (!mx_power_on(s, errp) || !mx_add_capabilities(s, errp)) {
+    if (!mx_check_properties(s, errp) || !mx_chip_file_load(s, errp) ||
+        !mx_store_open(s, errp) || !mx_power_on(s, errp) ||
+        !mx_add_capabilities(s, errp)) {
         mx_exit(pci);
         return;
     }
     s->contexts = g_hash_table_new(NULL, NULL);
     s->programmings = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     s->bounce = g_malloc(MX_BOUNCE_BYTES);
+    s->rung = MX_RUNG_ABORT;
+    mx_fault_init(s);
     mx_tasks_init(s);
 }
 
@@ -248,6 +283,7 @@ static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
 
     pc->realize = mx_realize;
     pc->exit = mx_exit;
+    pc->config_read = mx_config_read;
     pc->config_write = mx_config_write;
     pc->vendor_id = MXACCEL_PCI_VENDOR_ID;
     pc->device_id = MXACCEL_PCI_DEVICE_ID;
@@ -258,6 +294,7 @@ static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
     dc->desc = "MX1 compute-in-memory accelerator";
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
     device_class_set_props(dc, mx_properties);
+    mx_fault_class_init(klass);
     object_class_property_set_description(klass, "chip",
         "chip file: a path, or a name such as mx1");
     object_class_property_set_description(klass, "store",

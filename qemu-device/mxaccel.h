@@ -21,6 +21,7 @@
 #include "qom/object.h"
 #include "compat.h"
 #include "chip/chip.h"
+#include "fault.h"
 
 #define TYPE_MXACCEL "mxaccel"
 OBJECT_DECLARE_SIMPLE_TYPE(MxState, MXACCEL)
@@ -42,6 +43,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(MxState, MXACCEL)
 #define MX_TOTAL_SEGMENTS   (16 * MiB)
 
 typedef struct MxTask MxTask;
+typedef struct MxDelayed MxDelayed;
 typedef QTAILQ_HEAD(, MxTask) MxTaskList;
 
 /* A worker thread's kind of work. */
@@ -121,6 +123,15 @@ typedef struct MxQueue {
     bool deleting;                  /* DELETE_QP waits for the tasks */
     uint16_t delete_cid;
 } MxQueue;
+
+/* What a completion says. */
+typedef struct MxEntry {
+    uint16_t cid;
+    uint16_t status;
+    uint16_t field;
+    uint64_t result;
+    bool old_phase;                 /* an injected fault: the host sees nothing */
+} MxEntry;
 
 /* A command that was fetched, and its answer. */
 typedef struct MxCommand {
@@ -229,6 +240,14 @@ struct MxState {
     uint64_t staged_bytes;
     QEMUBH *bh;
 
+    /* fault.c */
+    uint32_t fault[MX_NR_FAULTS];
+    QTAILQ_HEAD(, MxDelayed) delayed;
+    QEMUTimer *flood;
+    MxRung rung;                    /* of who is stopping tasks, if not ABORT */
+    int hang_released;              /* hung jobs below this rung end; atomic */
+    bool power_lost;                /* atomic */
+
     QemuMutex lock;                 /* protects what follows */
     bool quit;
     MxLane lane[MX_NR_LANES];
@@ -240,6 +259,9 @@ struct MxState {
 bool mx_dma_read(MxState *s, uint64_t addr, void *to, uint64_t bytes);
 bool mx_dma_write(MxState *s, uint64_t addr, const void *from, uint64_t bytes);
 bool mx_dma_valid(MxState *s, uint64_t addr, uint64_t bytes, DMADirection dir);
+void mx_notify(MxState *s, uint32_t vector);
+/* Switches the chip off and on: what is not non-volatile is gone. */
+void mx_power_cycle(MxState *s);
 
 /* regs.c: registers, doorbells, the controller's states */
 void mx_regs_init(MxState *s);
@@ -256,6 +278,8 @@ void mx_queue_open(MxState *s, MxQueue *q, uint32_t sq_entries,
 void mx_queue_doorbell(MxState *s, uint32_t qid, uint32_t reg, uint32_t value);
 void mx_queue_complete(MxState *s, MxQueue *q, uint16_t cid, uint16_t status,
                        uint16_t field, uint64_t result);
+/* Writes a completion; faults have been seen to. */
+void mx_queue_post(MxState *s, MxQueue *q, const MxEntry *entry);
 /* Fetches from all queues; false if it stopped early to give others a turn. */
 bool mx_queues_run(MxState *s);
 /* Raises due interrupts and counts bytes: at the end of each entry point. */
@@ -324,6 +348,20 @@ void mx_timing_exit(MxState *s);
 bool mx_timing_hold(MxState *s, MxTask *task);
 /* Lets a task go before its time. */
 void mx_timing_drop(MxTask *task);
+
+/* fault.c: injected faults */
+void mx_fault_class_init(ObjectClass *klass);
+void mx_fault_init(MxState *s);
+void mx_fault_exit(MxState *s);
+bool mx_fault_take(MxState *s, MxFault fault);
+bool mx_fault_completion(MxState *s, MxQueue *q, MxEntry *entry);
+void mx_fault_forget(MxState *s, const MxQueue *q);
+bool mx_fault_dma(MxState *s, uint64_t addr);
+bool mx_fault_power_lost(MxState *s);
+static inline bool mx_fault_absent(const MxState *s)
+{
+    return s->fault[MX_FAULT_ALL_ONES];
+}
 
 /* store.c: chip file and non-volatile area */
 bool mx_chip_file_load(MxState *s, Error **errp);

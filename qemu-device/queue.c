@@ -12,6 +12,7 @@ void mx_queue_open(MxState *s, MxQueue *q, uint32_t sq_entries,
                    uint64_t sq_addr, uint32_t cq_entries,
                    uint64_t cq_addr, bool irq, uint16_t vector)
 {
+    mx_fault_forget(s, q);
     *q = (MxQueue) {
         .qid = q - s->queue,
         .live = true,
@@ -28,14 +29,26 @@ void mx_queue_open(MxState *s, MxQueue *q, uint32_t sq_entries,
 void mx_queue_complete(MxState *s, MxQueue *q, uint16_t cid, uint16_t status,
                        uint16_t field, uint64_t result)
 {
+    MxEntry entry = {
+        .cid = cid, .status = status, .field = field, .result = result,
+    };
+
+    if (s->running && mx_fault_completion(s, q, &entry)) {
+        mx_queue_post(s, q, &entry);
+    }
+}
+
+void mx_queue_post(MxState *s, MxQueue *q, const MxEntry *entry)
+{
     uint64_t addr = q->cq_addr + q->cq_tail * sizeof(struct mxaccel_cqe);
-    uint64_t tail;
+    uint64_t tail, result;
     uint32_t next;
 
-    if (!s->running) {
+    if (!s->running || mx_fault_absent(s)) {
         return;
     }
-    trace_mxaccel_complete(q->qid, cid, status, field, result);
+    trace_mxaccel_complete(q->qid, entry->cid, entry->status, entry->field,
+                           entry->result);
     next = (q->cq_tail + 1) % q->cq_entries;
     if (next == q->cq_head) {
         /* Nobody need read what a pair that is being deleted has to say. */
@@ -48,9 +61,11 @@ void mx_queue_complete(MxState *s, MxQueue *q, uint16_t cid, uint16_t status,
      * The half with the phase tag goes last and in one store: the host may be
      * looking at the entry.
      */
-    tail = q->sq_head | (uint64_t)cid << 16 | (uint64_t)field << 32 |
-           (uint64_t)(status << MXACCEL_CQE_STATUS_SHIFT | q->phase) << 48;
-    result = cpu_to_le64(result);
+    tail = q->sq_head | (uint64_t)entry->cid << 16 |
+           (uint64_t)entry->field << 32 |
+           (uint64_t)(entry->status << MXACCEL_CQE_STATUS_SHIFT |
+                      (q->phase ^ entry->old_phase)) << 48;
+    result = cpu_to_le64(entry->result);
     tail = cpu_to_le64(tail);
     if (!mx_dma_write(s, addr, &result, sizeof(result))) {
         mx_fatal(s, MXACCEL_FATAL_QUEUE_DMA);
@@ -134,6 +149,7 @@ static void mx_queue_step(MxState *s, MxQueue *q)
 static bool mx_queue_has_work(MxState *s, const MxQueue *q)
 {
     return s->running && q->live && !q->deleting &&
+           !(s->fault[MX_FAULT_STALL] >> q->qid & 1) && !mx_fault_absent(s) &&
            q->sq_head != q->sq_tail && q->nr_tasks < q->cq_entries &&
            (!q->qid || s->staged_bytes < MX_STAGED_BYTES);
 }
@@ -178,7 +194,9 @@ void mx_queues_flush(MxState *s)
 
         due &= due - 1;
         trace_mxaccel_irq(q->qid, q->vector);
-        msix_notify(PCI_DEVICE(s), q->vector);
+        if (!mx_fault_take(s, MX_FAULT_LOST_IRQ)) {
+            mx_notify(s, q->vector);
+        }
     }
 }
 
@@ -196,7 +214,7 @@ void mx_queue_doorbell(MxState *s, uint32_t qid, uint32_t reg, uint32_t value)
     uint32_t unread, read;
 
     trace_mxaccel_doorbell(qid, reg, value);
-    if (!s->running || q->deleting) {
+    if (!s->running || q->deleting || mx_fault_absent(s)) {
         return;
     }
     if (!q->live) {

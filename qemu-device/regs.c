@@ -82,10 +82,13 @@ static uint64_t mx_reg_value(MxState *s, hwaddr addr, bool *wide)
 
 static uint64_t mx_regs_read(void *opaque, hwaddr addr, unsigned size)
 {
+    MxState *s = opaque;
     bool wide;
-    uint64_t value = mx_reg_value(opaque, addr, &wide);
+    uint64_t value = mx_reg_value(s, addr, &wide);
 
-    if (size == 8) {
+    if (mx_fault_absent(s)) {
+        value = UINT64_MAX >> (64 - 8 * size);
+    } else if (size == 8) {
         value = wide ? value : 0;
     } else {
         value = (uint32_t)(value >> (wide && (addr & 4) ? 32 : 0));
@@ -116,11 +119,16 @@ static void mx_controller_start(MxState *s)
     mx_queue_open(s, &s->queue[0], sq_entries, s->asq, cq_entries, s->acq,
                   true, 0);
     s->running = true;
+    qatomic_set(&s->hang_released, 0);
     trace_mxaccel_ready();
 }
 
 void mx_controller_settle(MxState *s)
 {
+    if (qatomic_read(&s->power_lost) && !s->running && !s->fatal &&
+        !s->nr_orphans) {
+        mx_power_cycle(s);
+    }
     if ((s->ctrl & MXACCEL_CTRL_EN) && !s->running && !s->fatal &&
         !s->nr_orphans) {
         mx_controller_start(s);
@@ -132,7 +140,10 @@ void mx_controller_stop(MxState *s)
     trace_mxaccel_stop();
     s->running = false;
     s->fatal = 0;
+    mx_fault_forget(s, NULL);
     mx_tasks_orphan(s);
+    /* Orphans of before hear of it here only. */
+    qatomic_set(&s->hang_released, s->rung + 1);
     mx_ctx_drop_all(s);
     memset(s->queue, 0, sizeof(s->queue));
     s->irq_due = 0;
@@ -149,7 +160,7 @@ void mx_fatal(MxState *s, uint32_t code)
     /* Nothing of what is under way reaches the host any more. */
     mx_tasks_orphan(s);
     /* So that a driver that sleeps has a look at STATUS. */
-    msix_notify(PCI_DEVICE(s), 0);
+    mx_notify(s, 0);
 }
 
 static void mx_ctrl_write(MxState *s, uint32_t value)
@@ -158,7 +169,9 @@ static void mx_ctrl_write(MxState *s, uint32_t value)
 
     s->ctrl = value & MXACCEL_CTRL_EN;
     if (was && !s->ctrl) {
+        s->rung = MX_RUNG_CONTROLLER;
         mx_controller_stop(s);
+        s->rung = MX_RUNG_ABORT;
     }
     mx_controller_settle(s);
 }
@@ -182,6 +195,9 @@ static void mx_regs_write(void *opaque, hwaddr addr, uint64_t value,
     MxState *s = opaque;
 
     trace_mxaccel_reg_write(addr, size, value);
+    if (mx_fault_absent(s)) {
+        return;
+    }
     switch (addr & ~7ull) {
     case MXACCEL_REG_ASQ:
         mx_wide_write(&s->asq, addr, size, value);
@@ -216,7 +232,7 @@ static const MemoryRegionOps mx_regs_ops = {
 
 static uint64_t mx_doorbells_read(void *opaque, hwaddr addr, unsigned size)
 {
-    return 0;
+    return mx_fault_absent(opaque) ? UINT64_MAX >> (64 - 8 * size) : 0;
 }
 
 static void mx_doorbells_write(void *opaque, hwaddr addr, uint64_t value,

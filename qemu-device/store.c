@@ -5,6 +5,7 @@
  */
 #include "mxaccel.h"
 #include <sys/file.h>
+#include <sys/mman.h>
 #include "qemu/cutils.h"
 #include "qemu/datadir.h"
 
@@ -158,10 +159,23 @@ static bool mx_store_open_file(MxState *s, Error **errp)
     return mx_store_reserve(s, errp);
 }
 
+/* Cells that last as long as the device. */
+static bool mx_store_open_memory(MxState *s, Error **errp)
+{
+    s->store_fd = memfd_create("mxaccel-cells", MFD_CLOEXEC);
+    if (s->store_fd < 0 || ftruncate(s->store_fd, s->nv_bytes) < 0) {
+        error_setg_errno(errp, errno, "cannot get %" PRIu64 " bytes of memory "
+                         "for the cells", s->nv_bytes);
+        return false;
+    }
+    return true;
+}
+
 bool mx_store_open(MxState *s, Error **errp)
 {
     s->nv_bytes = mx_chip_nv_bytes(&s->config);
-    return !s->store_file || mx_store_open_file(s, errp);
+    return s->store_file ? mx_store_open_file(s, errp) :
+           mx_store_open_memory(s, errp);
 }
 
 void mx_store_close(MxState *s)
@@ -181,5 +195,8 @@ int mx_store_persist(void *opaque, uint64_t offset, uint64_t bytes)
 {
     MxState *s = opaque;
 
-    return qemu_fdatasync(s->store_fd) < 0 ? -errno : 0;
+    if (mx_fault_power_lost(s)) {
+        return -EIO;
+    }
+    return s->store_file && qemu_fdatasync(s->store_fd) < 0 ? -errno : 0;
 }

@@ -150,8 +150,8 @@ bool mx_task_stop(MxTask *task, uint16_t status)
         mx_timing_drop(task);
     } else {
         stopped = task->state == MX_TASK_RUNNING && task->ops->stop;
-        if (stopped && !task->stop_status) {
-            task->stop_status = status;
+        if (stopped) {
+            task->stop_status = task->stop_status ?: status;
             task->ops->stop(task);
         }
         qemu_mutex_unlock(&s->lock);
@@ -172,11 +172,13 @@ void mx_tasks_stop(MxState *s, const MxQueue *queue, const MxContext *ctx)
 {
     MxTask *task;
 
+    s->rung = MX_RUNG_QUEUE;
     QTAILQ_FOREACH(task, &s->tasks, link) {
         if ((queue && task->queue == queue) || (ctx && task->ctx == ctx)) {
             mx_task_stop(task, MXACCEL_ST_ABORTED);
         }
     }
+    s->rung = MX_RUNG_ABORT;
 }
 
 static void mx_task_free(MxTask *task)
@@ -282,6 +284,9 @@ static void mx_bottom_half(void *opaque)
     bool all_done;
     MxTask *task;
 
+    if (s->running && qatomic_read(&s->power_lost)) {
+        mx_fatal(s, MXACCEL_FATAL_POWER);
+    }
     while (left && (task = mx_task_take_done(s)) != NULL) {
         if (!mx_timing_hold(s, task)) {
             mx_task_finish(s, task);

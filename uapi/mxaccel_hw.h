@@ -91,6 +91,7 @@
 #define MXACCEL_FATAL_BAD_DOORBELL	2	/* doorbell value outside its queue, or of no queue */
 #define MXACCEL_FATAL_BAD_ENABLE	3	/* AQA, ASQ or ACQ unusable when EN was set */
 #define MXACCEL_FATAL_CQ_OVERFLOW	4	/* no free completion entry: the host never read them */
+#define MXACCEL_FATAL_POWER		5	/* the chip lost power; a reset switches it on again */
 
 /*
  * Doorbells, BAR2: one page per queue pair, the admin pair being 0, so that
@@ -384,7 +385,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_sg, 16);
 	X(NO_MEMORY,	 27, ENOMEM,	"simulator is out of host memory") \
 	X(STORE_ERROR,	 28, EIO,	"writing the non-volatile store failed") \
 	X(WORN_OUT,	 29, ENOSPC,	"too few working cells left for the model") \
-	X(NO_STEPS,	 30, ENODATA,	"neither the model nor the chip file has steps for calibrated ADCs: map it with mxmap --calibrate for this chip")
+	X(NO_STEPS,	 30, ENODATA,	"neither the model nor the chip file has steps for calibrated ADCs: map it with mxmap --calibrate for this chip") \
+	X(MEMORY_ERROR,	 31, EIO,	"uncorrectable error in the chip's memory")
 
 enum mxaccel_status {
 #define MXACCEL_X(name, value, err, text) MXACCEL_ST_##name = value,

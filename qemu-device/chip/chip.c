@@ -94,6 +94,17 @@ uint32_t mx_chip_dropped_models(const struct mx_chip *chip)
 	return chip->directory->dropped;
 }
 
+uint32_t mx_chip_break_chunks(struct mx_chip *chip, uint32_t nr)
+{
+	uint32_t broken;
+
+	pthread_mutex_lock(&chip->directory->lock);
+	broken = mx_chunks_break(&chip->directory->chunks, nr);
+	pthread_mutex_unlock(&chip->directory->lock);
+	mx_chip_count(chip, MXACCEL_CTR_RETIRED_CHUNKS, broken);
+	return broken;
+}
+
 void mx_chip_health(struct mx_chip *chip, struct mx_health *health)
 {
 	pthread_mutex_lock(&chip->directory->lock);

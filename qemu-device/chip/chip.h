@@ -246,6 +246,12 @@ struct mx_health {
 /* Cheap enough for a status page: one pass over the chunks. */
 void mx_chip_health(struct mx_chip *chip, struct mx_health *health);
 
+/*
+ * A fault for tests: the @nr free chunks that would be programmed next get too many
+ * stuck cells to be used, until power-on. Return: how many did.
+ */
+uint32_t mx_chip_break_chunks(struct mx_chip *chip, uint32_t nr);
+
 /* --------------------------------------------------------------- jobs */
 
 struct mx_counters {

@@ -206,6 +206,21 @@ void mx_chunks_pulse(struct mx_chunks *chunks, uint32_t chunk, uint32_t bytes,
 	pulses->retries += retries(chunks, chunk, 0, *filled);
 }
 
+uint32_t mx_chunks_break(struct mx_chunks *chunks, uint32_t nr)
+{
+	uint32_t broken;
+
+	for (broken = 0; broken < nr && mx_chunks_room(chunks); broken++) {
+		struct mx_faults *faults = &chunks->chunk[choose(chunks)].faults;
+
+		faults->cols = chunks->config->cells_spare_cols + 1;
+		if (faults->cells < faults->cols)
+			faults->cells = faults->cols;
+		chunks->retired++;
+	}
+	return broken;
+}
+
 void mx_chunks_health(const struct mx_chunks *chunks, struct mx_health *health)
 {
 	uint64_t endurance = chunks->config->cells_endurance, left = 0;

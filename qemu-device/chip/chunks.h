@@ -112,6 +112,12 @@ void mx_chunks_reindex(struct mx_chunks *chunks);
 /* A chunk in use with this content, or MX_NO_CHUNK. */
 uint32_t mx_chunks_find(const struct mx_chunks *chunks, const uint8_t digest[32], uint32_t bytes);
 
+/*
+ * A fault for tests: up to @nr free chunks, those that would be taken next, get more
+ * faulty columns than spares. Return: how many, as what is reserved keeps its room.
+ */
+uint32_t mx_chunks_break(struct mx_chunks *chunks, uint32_t nr);
+
 void mx_chunks_health(const struct mx_chunks *chunks, struct mx_health *health);
 
 #endif /* MX_CHIP_CHUNKS_H */
