@@ -6,6 +6,7 @@
 #define HF_TOKENIZER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "mxaccel_image.h"
 

@@ -141,13 +141,21 @@ static int flush_chunk(struct image_writer *writer)
 	return 0;
 }
 
+void image_rewind(struct image_writer *writer)
+{
+	memset(writer->section, 0, sizeof(writer->section));
+	writer->nr_sections = 0;
+	writer->at = sizeof(struct mxaccel_image);
+	writer->used = 0;
+}
+
 int image_begin(struct image_writer *writer, uint32_t kind)
 {
 	struct mxaccel_section *section = &writer->section[writer->nr_sections];
 
 	if (writer->nr_sections == MXACCEL_IMAGE_SECTIONS)
 		return mxmap_fail("more sections than an image can have");
-	/* The gap is a hole of zeros. */
+	/* The gap is a hole of zeros; image_rewind() leaves sections of the same sizes behind. */
 	writer->at = (writer->at + MXACCEL_PAGE - 1) / MXACCEL_PAGE * MXACCEL_PAGE;
 	section->kind = kind;
 	section->offset = writer->at;

@@ -21,6 +21,9 @@ int image_write(struct image_writer *writer, const void *data, size_t bytes);
 /* Ends the section. Return: its entry in the table, or NULL after mxmap_fail(). */
 const struct mxaccel_section *image_end(struct image_writer *writer);
 
+/* Forgets all sections: the file begins anew. */
+void image_rewind(struct image_writer *writer);
+
 /* A whole section. Return: 0 or -1 after mxmap_fail(). */
 int image_section(struct image_writer *writer, uint32_t kind, const void *data, size_t bytes);
 

@@ -13,6 +13,7 @@
 
 #include <utf8proc.h>
 
+#include "calibrate.h"
 #include "card.h"
 #include "digest.h"
 #include "golden.h"
@@ -21,37 +22,10 @@
 #include "hf_tokenizer.h"
 #include "image_writer.h"
 #include "mxmap.h"
+#include "mxmap_options.h"
 #include "place_report.h"
 #include "program.h"
 #include "quantise.h"
-
-static const char usage[] =
-"usage: mxmap MODELDIR [-o] IMAGE [options]\n"
-"\n"
-"Maps a Hugging Face BERT folder (config.json, model.safetensors or its shards,\n"
-"vocab.txt) to a model image for a chip: weights become INT8, layers a program.\n"
-"\n"
-"  -o, --output FILE     image to write\n"
-"  -c, --chip CHIP       name of a chip or path of a chip file (default: mx1)\n"
-"  -n, --name NAME       name of the model (default: that of the folder)\n"
-"  -t, --max-tokens N    longest sequence (default: as long as the model takes)\n"
-"  -p, --planes N        INT8 planes of activations into Q, K, V and the feed-forward\n"
-"                        network: 2 (default), or 1, which needs nearly half the work\n"
-"                        but lets outlying channels drown the others\n"
-"      --place POLICY    spread: products that run at once on different crossbars\n"
-"                        (default); linear: one crossbar filled after the other\n"
-"      --report FILE     write what the placement takes and gives, as JSON\n"
-"      --plan            write no image, only show the placement; config.json is enough\n"
-"  -v, --verbose         say what became of each parameter\n"
-"  -h, --help            show this\n"
-"      --version         show the version\n";
-
-struct options {
-	const char *folder, *output, *chip, *name, *place, *report;
-	uint32_t max_tokens;
-	unsigned int planes;
-	bool verbose, plan;
-};
 
 /* Everything that a mapping needs; freed as a whole. */
 struct mapping {
@@ -69,95 +43,10 @@ struct mapping {
 	struct mxaccel_section params;
 	struct quantise_report report;
 	json_t *placement;
+	struct calibration_text text;
+	json_t *calibration;
 	struct timespec begin;
 };
-
-static int parse_tokens(const char *text, uint32_t *tokens)
-{
-	unsigned long value;
-	char *end;
-
-	errno = 0;
-	value = strtoul(text, &end, 10);
-	if (errno || *end || end == text || *text == '-' || !value || value > MXACCEL_MAX_K)
-		return mxmap_fail("--max-tokens %s is not a number from 1 to %u", text,
-				  MXACCEL_MAX_K);
-	*tokens = value;
-	return 0;
-}
-
-/* Return: 0, -1 after a message, 1: done already. */
-static int parse_options(int argc, char **argv, struct options *options)
-{
-	static const struct option longs[] = {
-		{ "output", required_argument, NULL, 'o' },
-		{ "chip", required_argument, NULL, 'c' },
-		{ "name", required_argument, NULL, 'n' },
-		{ "max-tokens", required_argument, NULL, 't' },
-		{ "planes", required_argument, NULL, 'p' },
-		{ "place", required_argument, NULL, 'P' },
-		{ "report", required_argument, NULL, 'r' },
-		{ "plan", no_argument, NULL, 'l' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ "version", no_argument, NULL, 'V' },
-		{ }
-	};
-	int option, policy;
-
-	while ((option = getopt_long(argc, argv, "o:c:n:t:p:vh", longs, NULL)) != -1) {
-		switch (option) {
-		case 'o':
-			options->output = optarg;
-			break;
-		case 'c':
-			options->chip = optarg;
-			break;
-		case 'n':
-			options->name = optarg;
-			break;
-		case 't':
-			if (parse_tokens(optarg, &options->max_tokens))
-				return -1;
-			break;
-		case 'p':
-			if (strcmp(optarg, "1") && strcmp(optarg, "2"))
-				return mxmap_fail("--planes %s: there can be 1 or 2", optarg);
-			options->planes = *optarg - '0';
-			break;
-		case 'P':
-			options->place = optarg;
-			if (!place_policy_from_name(optarg, &policy))
-				return mxmap_fail("--place %s: must be spread or linear", optarg);
-			break;
-		case 'r':
-			options->report = optarg;
-			break;
-		case 'l':
-			options->plan = true;
-			break;
-		case 'v':
-			options->verbose = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 1;
-		case 'V':
-			puts("mxmap " MXMAP_VERSION);
-			return 1;
-		default:
-			return -1;	/* getopt_long() has said what is wrong. */
-		}
-	}
-	if (optind + 2 == argc && !options->output)
-		options->output = argv[--argc];
-	if (optind + 1 != argc)
-		return mxmap_fail("name one model folder (mxmap --help says more)");
-	options->folder = argv[optind];
-	if (!options->output && !options->plan)
-		return mxmap_fail("-o FILE is needed: where the image goes");
-	return 0;
-}
 
 /* A name that every reader shows as it is: UTF-8 without control characters */
 static int set_name(struct mapping *m)
@@ -201,7 +90,9 @@ static int try_layout(struct mapping *m, const struct heads *heads, uint32_t max
 	if (!m->model)
 		return -1;
 	place_policy_from_name(m->options->place, &policy);
-	if (place_apply(&m->chip, policy, &m->model, &m->model_bytes))
+	if (place_apply(&m->chip, policy, &m->model, &m->model_bytes) ||
+	    (m->options->calibrate &&
+	     calibrate_reserve(&m->chip, &m->model, &m->model_bytes)))
 		return -1;
 	return place_fits(&m->chip, m->model, m->model_bytes, why, room) ? 0 : 1;
 }
@@ -223,13 +114,26 @@ static int lay_out(struct mapping *m, struct heads *heads, uint32_t max_tokens)
 	return ret > 0 ? mxmap_fail("%s", why) : ret;
 }
 
+static int check_calibration(const struct mapping *m)
+{
+	if (!m->options->calibrate)
+		return 0;
+	if (m->chip.kind == MX_SYNERGY)
+		return mxmap_fail("--calibrate: chip %s is of organisation synergy, whose converters have no steps to set; use an inplace or traditional one",
+				  m->chip.name);
+	if (m->chip.analog.adc_range == MX_ADC_FIXED)
+		mxmap_warn("chip %s has adc_range = fixed and will not use the image's steps",
+			   m->chip.name);
+	return 0;
+}
+
 /* All that can be checked before anything is written */
 static int prepare(struct mapping *m)
 {
 	uint32_t max_tokens = m->options->max_tokens;
 	struct heads heads = { 0 };
 
-	if (target_read(m->options->chip, &m->chip) ||
+	if (target_read(m->options->chip, &m->chip) || check_calibration(m) ||
 	    hf_config_read(m->options->folder, &m->config) || set_name(m))
 		return -1;
 	if (!max_tokens)
@@ -243,6 +147,10 @@ static int prepare(struct mapping *m)
 	    checkpoint_open(m->options->folder, &m->checkpoint) ||
 	    heads_find(&m->checkpoint, &m->config, &heads) || lay_out(m, &heads, max_tokens))
 		return -1;
+	if (m->options->calibrate &&
+	    calibration_text_read(m->options->calibrate, &m->tokenizer, max_tokens,
+				  m->options->calibrate_tokens, &m->text))
+		return -1;
 	return checkpoint_check(&m->checkpoint, &m->plan);
 }
 
@@ -250,9 +158,16 @@ static int prepare(struct mapping *m)
 static int report_placement(struct mapping *m)
 {
 	m->placement = place_report(&m->chip, m->options->place, m->model, m->model_bytes);
-	if (!m->placement)
-		return -1;
-	return m->options->report ? place_save(m->placement, m->options->report) : 0;
+	return m->placement ? 0 : -1;
+}
+
+static int save_report(struct mapping *m)
+{
+	if (!m->options->report)
+		return 0;
+	if (m->calibration)
+		json_object_set(m->placement, "calibration", m->calibration);
+	return place_save(m->placement, m->options->report);
 }
 
 static int write_model(struct mapping *m)
@@ -282,6 +197,43 @@ static int write_model(struct mapping *m)
 		return -1;
 	ret = image_section(m->writer, MXACCEL_SEC_CHUNKS, digests, digest_bytes);
 	free(digests);
+	return ret;
+}
+
+/* Runs the model that was written, and writes it again with the steps that this gave. */
+static int calibrate(struct mapping *m)
+{
+	struct calibrate_input input = {
+		.chip = &m->chip, .text = &m->text, .content = m->header.content,
+		.model = m->model, .model_bytes = m->model_bytes, .plan = &m->plan,
+		.params = image_map(m->writer, &m->params),
+	};
+	json_t *products = NULL;
+	int ret;
+
+	if (!input.params)
+		return -1;
+	ret = calibrate_steps(&input, m->options->method, &products);
+	munmap((void *)input.params, m->params.bytes);
+	if (!ret)
+		ret = calibrate_describe(&input, m->options->calibrate, m->options->method,
+					 products, &m->calibration);
+	json_decref(products);
+	if (ret)
+		return -1;
+	image_rewind(m->writer);
+	return write_model(m);
+}
+
+static int write_calibration(struct mapping *m)
+{
+	char *text = json_dumps(m->calibration, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+	int ret;
+
+	if (!text)
+		return mxmap_no_memory();
+	ret = image_section(m->writer, MXACCEL_SEC_CALIBRATION, text, strlen(text));
+	free(text);
 	return ret;
 }
 
@@ -324,12 +276,12 @@ static int write_image(struct mapping *m)
 	m->writer = image_create(m->options->output);
 	if (!m->writer)
 		return -1;
-	if (write_model(m) ||
+	if (write_model(m) || (m->options->calibrate && calibrate(m)) ||
 	    image_section(m->writer, MXACCEL_SEC_VOCAB, m->tokenizer.vocab,
 			  m->tokenizer.vocab_bytes) ||
 	    image_section(m->writer, MXACCEL_SEC_TOKENIZER, &m->tokenizer.config,
 			  sizeof(m->tokenizer.config)) ||
-	    write_card(m) || write_golden(m))
+	    write_card(m) || write_golden(m) || (m->calibration && write_calibration(m)))
 		return -1;
 	strcpy(m->header.name, m->name);
 	strcpy(m->header.chip, m->chip.name);
@@ -373,20 +325,28 @@ static void summary(const struct mapping *m)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .chip = "mx1", .place = "spread", .planes = 2 };
+	struct options options = {
+		.chip = "mx1", .place = "spread", .planes = 2,
+		.calibrate_tokens = CALIBRATION_TOKENS,
+	};
 	struct mapping m = { .options = &options };
 	int ret = parse_options(argc, argv, &options);
 
 	clock_gettime(CLOCK_MONOTONIC, &m.begin);
 	if (ret)
 		return ret < 0 ? 2 : 0;
-	ret = prepare(&m) || report_placement(&m) || (!options.plan && write_image(&m));
+	ret = prepare(&m) || report_placement(&m) || (!options.plan && write_image(&m)) ||
+	      save_report(&m);
 	if (!ret)
 		place_print(m.placement, options.plan ? stdout : stderr);
+	if (!ret && m.calibration)
+		calibrate_print(m.calibration, stderr);
 	if (!ret && !options.plan)
 		summary(&m);
 	image_abort(m.writer);
 	json_decref(m.placement);
+	json_decref(m.calibration);
+	calibration_text_free(&m.text);
 	free(m.model);
 	plan_free(&m.plan);
 	checkpoint_close(&m.checkpoint);

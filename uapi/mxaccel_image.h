@@ -53,6 +53,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_section, digest, 24);
 #define MXACCEL_SEC_TOKENIZER		5	/* struct mxaccel_tokenizer */
 #define MXACCEL_SEC_CARD		6	/* model card: JSON text */
 #define MXACCEL_SEC_GOLDEN		7	/* struct mxaccel_golden and its data */
+#define MXACCEL_SEC_CALIBRATION		8	/* what the model was calibrated with: JSON text */
 
 /**
  * struct mxaccel_image - first page of a file

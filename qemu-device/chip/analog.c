@@ -160,9 +160,9 @@ static void run_piece(void *arg, uint64_t i)
 		all += bytes[j];
 	memory = aligned_alloc(64, all);
 	if (work->p->profile)
-		piece.counts = mx_profile_begin(work->p->profile);
-	if (!memory || (work->p->profile && !piece.counts)) {
-		free(piece.counts);
+		piece.profile = mx_profile_begin(work->p->profile);
+	if (!memory || (work->p->profile && !piece.profile)) {
+		free(piece.profile);
 		free(memory);
 		atomic_store(&work->no_memory, true);
 		return;
@@ -178,8 +178,8 @@ static void run_piece(void *arg, uint64_t i)
 	piece.out = (void *)part_at[6];
 	compute(work, &piece);
 	free(memory);
-	if (piece.counts)
-		mx_profile_end(work->p->profile, piece.counts);
+	if (piece.profile)
+		mx_profile_end(work->p->profile, piece.profile);
 	atomic_fetch_add_explicit(&work->saturated, piece.saturated, memory_order_relaxed);
 }
 

@@ -135,7 +135,7 @@ bool mx_analog_lossless(const struct mx_analog_prepared *prepared);
  * @noise_key:	of each row, see mx_noise_key(); NULL without read noise
  * @sums:	S of all conversions, [group][slice][step][n][rows], or NULL
  * @codes:	their codes, likewise
- * @profile:	counts S of all conversions, or NULL: profile.h
+ * @profile:	gets to know S of all conversions, or NULL: profile.h
  * @no_proof:	convert also what is proved to lose nothing; so do @sums, @codes and @profile
  * @put:	takes results: @nr_rows rows of MXACCEL_PANEL_COLS columns from
  *		[@row][@col]; on any thread

@@ -54,9 +54,9 @@ static void convert_tile(struct work *work, struct piece *piece, const struct ti
 			memcpy(sums + row, piece->sums[c], tile->rows * sizeof(*sums));
 		if (codes)
 			memcpy(codes + row, code, tile->rows * sizeof(*codes));
-		if (piece->counts)
-			mx_profile_add(work->p->profile, piece->counts, tile->slice, tile->step,
-				       piece->sums[c], tile->rows);
+		if (piece->profile)
+			mx_profile_add(piece->profile, tile->slice, tile->step, c, piece->sums[c],
+				       tile->rows);
 	}
 }
 

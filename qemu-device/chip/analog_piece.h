@@ -58,7 +58,7 @@ struct work {
  * @few:	[TILE][COLS]: the same of the last tile, if it is not full
  * @acc:	[COLS][PIECE]: the others
  * @out:	[PIECE][COLS]: all of them, for mx_analog_product.put
- * @counts:	of sums, see mx_profile_begin(); NULL unless they are counted
+ * @profile:	what it adds to the product's profile, or NULL
  */
 struct piece {
 	size_t panel, row, rows;
@@ -69,7 +69,7 @@ struct piece {
 	int32_t (*few)[COLS];
 	int64_t (*acc)[PIECE];
 	int64_t (*out)[COLS];
-	uint32_t *counts;
+	struct mx_profile_part *profile;
 	int32_t sums[COLS][TILE] __attribute__((aligned(64)));
 	uint64_t saturated;
 };

@@ -51,6 +51,11 @@ uint64_t mx_chip_groups(const struct mx_chip_config *config);
 uint64_t mx_chip_array_weights(const struct mx_chip_config *config);
 /* Cells, or differential pairs of them, that hold an INT8 weight; not for synergy. */
 uint32_t mx_chip_slices(const struct mx_chip_config *config);
+/*
+ * Fills the fields step_* of a header, nr_steps left out, with the chip's geometry, for
+ * steps that were made on it; not for synergy.
+ */
+void mx_model_steps_geometry(const struct mx_chip_config *config, struct mxaccel_model *head);
 /* Storage that a model takes: whole chunks for each of its two sections. */
 uint64_t mx_chip_footprint(uint64_t model_bytes, uint64_t params_bytes);
 /* Size of the non-volatile area that mx_chip_new() takes: directory, wear, storage. */

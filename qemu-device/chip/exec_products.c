@@ -149,7 +149,7 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 		profile = params->profile(params->op_opaque, op - run->model->op);
 	if (profile && profile->largest)
 		note_largest(run, op, profile->largest);
-	if (profile && !profile->bins)
+	if (profile && !profile->target)
 		profile = NULL;
 	if (run->chip->analog && (profile || !mx_op_is_lossless(run, op)))
 		return mx_op_matmul_analog(run, op, profile);

@@ -84,8 +84,6 @@ void mx_model_release(struct mx_model *model);
  */
 const uint32_t *mx_model_steps(const struct mx_chip_config *config, const struct mx_model *model,
 			       const struct mxaccel_op *op);
-/* Fills the fields step_* of a header with a chip's geometry, nr_steps left out. */
-void mx_model_steps_geometry(const struct mx_chip_config *config, struct mxaccel_model *head);
 
 /* Bytes of a region for a sequence of so many tokens, saturated. */
 uint64_t mx_region_bytes(const struct mxaccel_region *region, uint64_t tokens);

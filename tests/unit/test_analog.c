@@ -4,7 +4,6 @@
  * proof that conversions lose nothing, against the definition written as loops:
  * equal sums, codes, results and numbers of saturated conversions.
  */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -225,30 +224,57 @@ static void put(void *arg, size_t row, size_t nr_rows, size_t col,
 			p->out[(row + r) * p->n + col + c] = block[r][c];
 }
 
-/* A profile counts the sums, all of them, and changes no result. */
+/* What a step of @step counts does to the sums of a slice, as the definition has it. */
+static struct mx_step_loss define_loss(const struct problem *p, uint32_t slice, int step)
+{
+	size_t inner = p->n * p->rows, at, g;
+	struct mx_step_loss loss = { 0 };
+	int64_t error, worth;
+	uint32_t k;
+
+	for (g = 0; g < p->groups * inner; g++) {
+		for (error = 0, k = 0; k < p->analog.steps; k++) {
+			int sum, code, in;
+
+			at = ((g / inner * p->analog.slices + slice) * p->analog.steps + k) * inner;
+			sum = p->sums[at + g % inner];
+			code = round_half(sum, step, p->config.analog.adc_tie);
+			in = code > p->analog.high[k] ? p->analog.high[k] :
+			     code < p->analog.low[k] ? p->analog.low[k] : code;
+			loss.clamped += in != code;
+			loss.rounded += in == code && sum != in * step;
+			digit(p, 0, k, &worth);
+			error += worth * (sum - in * step);
+		}
+		loss.squares += error * error;
+	}
+	return loss;
+}
+
+/* A profile sees all sums, and changes no result. */
 static void check_profile(struct problem *p, struct mx_analog_product *product, struct mx_pool *pool)
 {
-	uint32_t steps = p->analog.steps, slices = p->analog.slices;
 	struct mx_profile profile;
-	size_t i, of, bin;
+	uint32_t slice, i;
 
-	assert_int_equal(mx_profile_init(&profile, &p->analog), 0);
+	mx_profile_init(&profile, &p->analog);
 	product->profile = &profile;
 	memset(p->out, 0x5a, p->rows * p->n * sizeof(*p->out));
 	assert_int_equal(mx_analog_multiply(&p->analog, product, MX_ISA_AUTO, pool), 0);
 	assert_memory_equal(p->out, p->y, p->rows * p->n * sizeof(*p->out));
 	assert_int_equal(product->saturated, p->saturated);
-	for (i = 0; i < p->conversions; i++) {
-		of = i / p->rows / p->n % steps + i / p->rows / p->n / steps % slices * steps;
-		bin = ((int64_t)p->sums[i] - profile.lowest) >> profile.shift;
-		assert_true(bin < profile.bins);
-		assert_true(fabs(mx_profile_sum(&profile, bin) - p->sums[i]) <=
-			    (1 << profile.shift) / 2.0);
-		assert_true(profile.count[of * profile.bins + bin]--);
+	assert_int_equal(profile.conversions, p->conversions / p->analog.slices);
+	for (slice = 0; slice < p->analog.slices; slice++) {
+		for (i = 0; i < profile.nr_steps; i++) {
+			struct mx_step_loss want = define_loss(p, slice, 1 << i);
+			const struct mx_step_loss *got = &profile.loss[slice][i];
+
+			assert_int_equal(got->clamped, want.clamped);
+			assert_int_equal(got->rounded, want.rounded);
+			assert_true(got->squares == want.squares);
+		}
+		assert_int_equal(profile.loss[slice][i - 1].clamped, 0);
 	}
-	for (i = 0; i < (size_t)slices * steps * profile.bins; i++)
-		assert_int_equal(profile.count[i], 0);
-	mx_profile_destroy(&profile);
 }
 
 static void run(struct problem *p, enum mx_isa isa, struct mx_pool *pool, bool no_proof, bool trace)
