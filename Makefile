@@ -28,7 +28,7 @@ UNIT_TESTS :=
 SELFTESTS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup qemu kernels modules host model bert-large parts demo check bench-analog lint clean
+.PHONY: help setup qemu kernels kernel-debug modules check-full host model bert-large parts demo check bench-analog lint clean
 .DELETE_ON_ERROR:
 
 include $(sort $(wildcard */build.mk */*/build.mk))
@@ -37,6 +37,8 @@ help:
 	@echo 'make demo       build everything, boot the VM, answer questions with a real model'
 	@echo '                (MODEL=DIR: another BERT folder)'
 	@echo 'make check      build everything and run every test'
+	@echo 'make check-full the same on the debug kernel as well, and under an IOMMU'
+	@echo 'make kernel-debug  build that kernel: once, 10 minutes'
 	@echo 'make setup      install the packages that are needed and missing'
 	@echo 'make qemu       QEMU with the MX1 device           (QEMU_SRC=DIR: from this tree)'
 	@echo 'make kernels    fetch the kernels: $(KERNELS)'
@@ -60,6 +62,10 @@ qemu:
 
 kernels:
 	@scripts/kernel-fetch $(KERNELS)
+
+kernel-debug:
+	@scripts/kernel-debug
+	@scripts/kernel-module debug
 
 modules: kernels
 	@scripts/kernel-module $(KERNELS)
@@ -90,9 +96,14 @@ demo: parts
 	@$(STAGE) 'mapping the model to chip $(CHIP)' scripts/demo map '$(MODEL)' '$(CHIP)'
 	@$(STAGE) 'semantic search in the VM' scripts/demo run '$(CHIP)'
 
-# Not a stage: the count is the last line.
+# Not a stage: the count is the last line. With the debug kernel if it was built before.
 check: parts
+	@! scripts/kernel-debug --cached || scripts/kernel-module debug
 	@tests/run
+
+check-full: parts
+	@$(STAGE) 'debug kernel' $(SUBMAKE) kernel-debug
+	@tests/run full
 
 bench-analog:
 	@$(or $(MXACCEL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mxaccel)/venv/bin/python3 \

@@ -4,7 +4,9 @@
 SELFTEST_PROGS   := ioctls buffers models jobs isolation lifetime sysfs
 SELFTEST_HARNESS := $(B)/kselftest/kselftest_harness.h
 SELFTEST_OBJS    := $(B)/obj/selftests/mxtest.o $(B)/obj/selftests/testmodel.o
-SELFTESTS        += $(SELFTEST_PROGS:%=$(B)/selftests/%)
+SELFTEST_BINS    := $(SELFTEST_PROGS:%=$(B)/selftests/%)
+# The last one looks at what all of them have left.
+SELFTESTS        += $(SELFTEST_BINS) $(B)/selftests/kunit $(B)/selftests/leaks
 
 $(SELFTEST_HARNESS): selftests/fetch-harness
 	@selftests/fetch-harness $(@D)
@@ -13,8 +15,12 @@ $(B)/obj/selftests/%.o: selftests/%.c selftests/build.mk $(SELFTEST_HARNESS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -D_GNU_SOURCE -Wno-sign-compare -isystem $(B)/kselftest -MMD -MP -c -o $@ $<
 
-$(SELFTESTS): $(B)/selftests/%: $(B)/obj/selftests/%.o $(SELFTEST_OBJS)
+$(SELFTEST_BINS): $(B)/selftests/%: $(B)/obj/selftests/%.o $(SELFTEST_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcrypto -lm
+
+$(B)/selftests/%: selftests/%.sh
+	@mkdir -p $(@D)
+	install -m 755 $< $@
 
 -include $(wildcard $(B)/obj/selftests/*.d)
