@@ -116,7 +116,7 @@ static void compute(struct work *work, struct piece *piece)
 {
 	const struct mx_analog_product *p = work->p;
 	const struct mx_panel *panel = &work->prepared->panel[piece->panel];
-	uint16_t columns = mx_analog_columns(work->prepared, piece->panel);
+	uint16_t all = mx_analog_columns(work->prepared, piece->panel), columns[MX_MAX_SLICES];
 	bool easy = work->proves && panel->easy;
 	size_t group;
 	uint32_t slice;
@@ -127,12 +127,9 @@ static void compute(struct work *work, struct piece *piece)
 	if (easy)
 		multiply_easy(work, piece);
 	for (group = 0; group < work->prepared->groups; group++) {
-		for (slice = 0; slice < work->a->slices; slice++) {
-			if (work->proves)
-				columns = panel->hard[group][slice];
-			if (columns)
-				mx_analog_convert(work, piece, group, slice, columns);
-		}
+		for (slice = 0; slice < work->a->slices; slice++)
+			columns[slice] = work->proves ? panel->hard[group][slice] : all;
+		mx_analog_convert(work, piece, group, columns);
 	}
 	correct(work, piece, easy);
 	p->put(p->arg, piece->row, piece->rows, piece->panel * COLS,
@@ -143,12 +140,13 @@ static void run_piece(void *arg, uint64_t i)
 {
 	struct work *work = arg;
 	size_t active = mx_analog_pad(work->a->active, 64);
+	size_t columns = COLS * mx_analog_level_stride(work->a);
 	struct piece piece = {
 		.panel = i / work->token_pieces, .row = i % work->token_pieces * PIECE,
 	};
 	/* Each part is a multiple of 64 bytes. */
 	size_t bytes[] = {
-		active + LEVEL_SLACK, active * COLS * 2, active * COLS,
+		columns, columns + LEVEL_SLACK, active * COLS * 2, active * COLS,
 		COLS * sizeof(*piece.fast), TILE * sizeof(*piece.few),
 		COLS * sizeof(*piece.acc), PIECE * sizeof(*piece.out),
 	};
@@ -169,13 +167,14 @@ static void run_piece(void *arg, uint64_t i)
 	}
 	for (j = 0, all = 0; j < ARRAY_SIZE(bytes); all += bytes[j++])
 		part_at[j] = memory + all;
-	piece.level = (int8_t *)part_at[0];
-	piece.cells = (int16_t *)part_at[1];
-	piece.narrow = (int8_t *)part_at[2];
-	piece.fast = (void *)part_at[3];
-	piece.few = (void *)part_at[4];
-	piece.acc = (void *)part_at[5];
-	piece.out = (void *)part_at[6];
+	piece.column = (int8_t *)part_at[0];
+	piece.level = (int8_t *)part_at[1];
+	piece.cells = (int16_t *)part_at[2];
+	piece.narrow = (int8_t *)part_at[3];
+	piece.fast = (void *)part_at[4];
+	piece.few = (void *)part_at[5];
+	piece.acc = (void *)part_at[6];
+	piece.out = (void *)part_at[7];
 	compute(work, &piece);
 	free(memory);
 	if (piece.profile)

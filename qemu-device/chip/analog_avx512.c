@@ -1,23 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * Analog products for AVX-512: tiles with VNNI, and conversions from tables
- * with VBMI.
- *
- * A table has, for each pattern of LUT_ROWS input bits, the sum of the levels
- * whose bit is set: one vpermb adds six rows of a column for 64 tokens at
- * once, where popcounts of bit planes would take a dozen instructions. Sums are
- * bytes until they could overflow, then 16-bit, until they are converted.
- */
+/* Analog products for AVX-512: tiles with VNNI. Conversions from tables are beside. */
 #include <immintrin.h>
 
 #define OWN_TILES
 #include "analog_impl.h"
-
-/* Tables of a group at most: 4096 rows, rounded up to the four tables that are made at once. */
-#define MAX_TABLES 688
-#define HALF_ROWS 3
-
-#define VBMI __attribute__((target("avx512vbmi")))
 
 /*
  * acc += dot products of four bytes of @digit and the four at @level. Not the intrinsic:
@@ -309,152 +295,9 @@ static void noise(const struct mx_read_noise *noise, int32_t sums[COLS][TILE])
 	}
 }
 
-/*
- * Tables of a column. Of the eight halves of four tables, each has the sums of three rows
- * in eight bytes; entry p of a table is entry p % 8 of one plus entry p / 8 of another.
- */
-VBMI static void make_tables(const struct mx_lut_column *column, __m512i *table)
-{
-	/* Pattern bit j of the eight entries of a half. */
-	static const __mmask64 set[HALF_ROWS] = {
-		0xaaaaaaaaaaaaaaaa, 0xcccccccccccccccc, 0xf0f0f0f0f0f0f0f0,
-	};
-	static const uint8_t eighths[64] = {
-		0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3,
-		3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6, 6, 6,
-		7, 7, 7, 7, 7, 7, 7, 7,
-	};
-	const __m512i eighth = _mm512_loadu_si512(eighths);
-	const __m512i third = _mm512_add_epi8(eighth, _mm512_add_epi8(eighth, eighth));
-	const __m512i bias = _mm512_set1_epi8(HALF_ROWS * column->bias);
-	const __m512i low = _mm512_set1_epi64(0x0706050403020100);
-	const __m512i high = _mm512_add_epi8(eighth, _mm512_set1_epi8(8));
-	size_t g;
-	int j;
-
-	for (g = 0; g < column->tables; g += 4) {
-		__m512i rows = _mm512_loadu_si512(column->level + g * LUT_ROWS), halves = bias;
-
-		for (j = 0; j < HALF_ROWS; j++)
-			halves = _mm512_add_epi8(halves, _mm512_maskz_permutexvar_epi8(
-					set[j], _mm512_add_epi8(third, _mm512_set1_epi8(j)), rows));
-		for (j = 0; j < 4; j++) {
-			const __m512i pair = _mm512_set1_epi8(16 * j);
-
-			table[g + j] = _mm512_add_epi8(
-				_mm512_permutexvar_epi8(_mm512_add_epi8(low, pair), halves),
-				_mm512_permutexvar_epi8(_mm512_add_epi8(high, pair), halves));
-		}
-	}
-}
-
-/* Sums of two steps of a block of tokens: even and odd tokens, 16-bit. */
-VBMI static inline __always_inline void sums_of(const struct mx_lut_column *column, const __m512i *table,
-		const uint8_t *first, const uint8_t *second, size_t per_byte, __m512i sum[4])
-{
-	const __m512i bytes = _mm512_set1_epi16(0xff);
-	size_t g = 0, end, tables = column->tables;
-	__m512i a, b;
-	int i;
-
-	for (i = 0; i < 4; i++)
-		sum[i] = _mm512_set1_epi16(-(int)tables * LUT_ROWS * column->bias);
-	while (g < tables) {
-		end = tables - g < per_byte ? tables : g + per_byte;
-		a = _mm512_setzero_si512();
-		b = a;
-		for (; g < end; g++) {
-			a = _mm512_add_epi8(a, _mm512_permutexvar_epi8(
-				_mm512_load_si512(first + g * BLOCK), table[g]));
-			b = _mm512_add_epi8(b, _mm512_permutexvar_epi8(
-				_mm512_load_si512(second + g * BLOCK), table[g]));
-		}
-		sum[0] = _mm512_add_epi16(sum[0], _mm512_and_si512(a, bytes));
-		sum[1] = _mm512_add_epi16(sum[1], _mm512_srli_epi16(a, 8));
-		sum[2] = _mm512_add_epi16(sum[2], _mm512_and_si512(b, bytes));
-		sum[3] = _mm512_add_epi16(sum[3], _mm512_srli_epi16(b, 8));
-	}
-}
-
-/* Codes of sums; adds one to @saturated where one was clamped. */
-static inline __always_inline __m512i codes_of(const struct mx_lut_column *column, __m512i sum,
-					      const bool rounds, __m512i *saturated)
-{
-	const __m512i one = _mm512_set1_epi16(1);
-	__m512i code = sum, clamped, u;
-
-	if (rounds) {
-		u = _mm512_add_epi16(sum, _mm512_set1_epi16(column->half +
-							    column->offset * column->lsb));
-		code = _mm512_srl_epi16(_mm512_mulhi_epu16(u, _mm512_set1_epi16(column->divisor)),
-					_mm_cvtsi32_si128(column->shift));
-		if (column->tie_even) {
-			__mmask32 tie = _mm512_cmpeq_epi16_mask(u, _mm512_mullo_epi16(
-					code, _mm512_set1_epi16(column->lsb)));
-
-			tie = _mm512_mask_test_epi16_mask(tie, code, one);
-			code = _mm512_mask_sub_epi16(code, tie, code, one);
-		}
-		code = _mm512_sub_epi16(code, _mm512_set1_epi16(column->offset));
-	}
-	clamped = _mm512_max_epi16(_mm512_min_epi16(code, _mm512_set1_epi16(column->high)),
-				   _mm512_set1_epi16(column->low));
-	*saturated = _mm512_mask_add_epi16(*saturated, _mm512_cmpneq_epi16_mask(code, clamped),
-					   *saturated, one);
-	return clamped;
-}
-
-VBMI static inline __always_inline uint64_t convert_column(const struct mx_lut_column *column,
-							   const bool rounds)
-{
-	__m512i table[MAX_TABLES] MX_SCRATCH, saturated = _mm512_setzero_si512(), sum[4], acc[4];
-	size_t per_byte = 255 / (LUT_ROWS * column->span), step_bytes = column->tables * BLOCK, b;
-	const __m512i scale = _mm512_set1_epi32(column->scale);
-	uint64_t all;
-	int i, k;
-
-	make_tables(column, table);
-	for (b = 0; b < column->blocks; b++) {
-		const uint8_t *index = column->index + b * column->block_stride;
-		int32_t *to = column->acc + b * BLOCK;
-
-		for (i = 0; i < 4; i++)
-			acc[i] = _mm512_setzero_si512();
-		for (k = 0; k < MX_MAX_STEPS; k += 2, index += 2 * step_bytes) {
-			const __m512i weights = _mm512_set1_epi32(
-				(uint16_t)column->step_weight[k] |
-				(uint32_t)column->step_weight[k + 1] << 16);
-
-			sums_of(column, table, index, index + step_bytes, per_byte, sum);
-			for (i = 0; i < 4; i++)
-				sum[i] = codes_of(column, sum[i], rounds, &saturated);
-			acc[0] = _mm512_dpwssd_epi32(acc[0], weights,
-						     _mm512_unpacklo_epi16(sum[0], sum[2]));
-			acc[1] = _mm512_dpwssd_epi32(acc[1], weights,
-						     _mm512_unpackhi_epi16(sum[0], sum[2]));
-			acc[2] = _mm512_dpwssd_epi32(acc[2], weights,
-						     _mm512_unpacklo_epi16(sum[1], sum[3]));
-			acc[3] = _mm512_dpwssd_epi32(acc[3], weights,
-						     _mm512_unpackhi_epi16(sum[1], sum[3]));
-		}
-		for (i = 0; i < 4; i++)
-			_mm512_storeu_si512(to + 16 * i, _mm512_add_epi32(
-				_mm512_loadu_si512(to + 16 * i),
-				_mm512_mullo_epi32(acc[i], scale)));
-	}
-	/* Each lane has at most two per pair of steps and block. */
-	all = _mm512_reduce_add_epi32(_mm512_madd_epi16(saturated, _mm512_set1_epi16(1)));
-	return all;
-}
-
-VBMI static uint64_t lut(const struct mx_lut_column *column)
-{
-	return column->divisor ? convert_column(column, true) : convert_column(column, false);
-}
-
 const struct mx_analog_kernel mx_analog_avx512 = {
 	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, NULL
 };
 const struct mx_analog_kernel mx_analog_avx512_vbmi = {
-	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, lut
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, mx_analog_tables_avx512
 };

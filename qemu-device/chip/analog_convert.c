@@ -8,8 +8,6 @@
 #include "analog_piece.h"
 #include "profile.h"
 
-/* --------------------------------------------------------- by sums of tiles */
-
 /* Where the conversions of a column are recorded; NULL if they are not. */
 static int32_t *record(const struct work *work, int32_t *array, size_t group, uint32_t slice,
 		       uint32_t step, size_t n)
@@ -268,118 +266,16 @@ static void convert_with_tiles(struct work *work, struct piece *piece, size_t gr
 	}
 }
 
-/* --------------------------------------------------------------- by tables */
-
-void mx_analog_plan_tables(struct work *work)
+void mx_analog_convert(struct work *work, struct piece *piece, size_t group,
+		       const uint16_t columns[MX_MAX_SLICES])
 {
-	const struct mx_analog *a = work->a;
-	int32_t span = a->keys.mapping == MX_OFFSET ? a->top : 2 * a->top;
-	int64_t sum = (int64_t)a->active * a->top, largest = sum;
-	uint32_t i;
+	uint32_t slice;
 
-	for (i = 0; i < a->slices; i++)
-		if (sum + 4 * work->prepared->lsb[i] > largest)
-			largest = sum + 4 * work->prepared->lsb[i];
-	/* Sums, and what rounding adds to them, are to be below 2^14. */
-	if (!work->kernel->lut || a->effects || a->dac_bits > 1 || a->step_signed[0] ||
-	    work->p->sums || work->p->codes || work->p->profile || LUT_ROWS * span > 255 || largest >= 1 << 13)
+	if (work->tables) {
+		mx_analog_convert_tables(work, piece, group, columns);
 		return;
-	work->tables = mx_analog_pad((a->active + LUT_ROWS - 1) / LUT_ROWS, 4);
-	work->index_bytes = MX_MAX_STEPS * work->tables * BLOCK;
-}
-
-/* Bit i of byte j of @m to bit j of byte i */
-static uint64_t transpose(uint64_t m)
-{
-	uint64_t t;
-
-	t = (m ^ m >> 7) & 0x00aa00aa00aa00aa;
-	m ^= t ^ t << 7;
-	t = (m ^ m >> 14) & 0x0000cccc0000cccc;
-	m ^= t ^ t << 14;
-	t = (m ^ m >> 28) & 0x00000000f0f0f0f0;
-	return m ^ t ^ t << 28;
-}
-
-void mx_analog_index(struct work *work, size_t block, size_t group)
-{
-	size_t first = group * work->a->active, rows = work->prepared->w.k - first, t, g, s, r;
-	uint8_t *index = work->index + (block * work->prepared->groups + group) * work->index_bytes;
-
-	if (rows > work->a->active)
-		rows = work->a->active;
-	memset(index, 0, work->index_bytes);
-	for (t = 0; t < BLOCK && block * BLOCK + t < work->p->rows; t++) {
-		const uint8_t *x = work->p->x + (block * BLOCK + t) * work->p->x_stride + first;
-		uint8_t *to = index + mx_lut_lane(t);
-
-		for (g = 0; g * LUT_ROWS < rows; g++) {
-			uint64_t bytes = 0;
-
-			for (r = g * LUT_ROWS; r < (g + 1) * LUT_ROWS && r < rows; r++)
-				bytes |= (uint64_t)x[r] << (8 * (r - g * LUT_ROWS));
-			bytes = transpose(bytes);
-			for (s = 0; s < MX_MAX_STEPS; s++)
-				to[(s * work->tables + g) * BLOCK] = bytes >> (8 * s);
-		}
 	}
-}
-
-static void convert_with_tables(struct work *work, struct piece *piece, size_t group,
-				uint32_t slice, uint16_t columns)
-{
-	const struct mx_analog *a = work->a;
-	size_t first = group * a->active, rows = mx_analog_rows(work->prepared, group), c, r;
-	const int8_t *panel = mx_analog_panel(work->prepared, piece->panel);
-	int32_t lsb = work->prepared->lsb[slice], bias = a->keys.mapping == MX_OFFSET ? 0 : a->top, i;
-	struct mx_lut_column column = {
-		.level = piece->level, .tables = work->tables,
-		.block_stride = work->prepared->groups * work->index_bytes,
-		.index = work->index + (piece->row / BLOCK * work->prepared->groups + group) *
-			 work->index_bytes,
-		.blocks = (piece->rows + BLOCK - 1) / BLOCK, .bias = bias, .span = bias + a->top,
-		.lsb = lsb, .tie_even = lsb % 2 == 0 && a->keys.adc_tie == MX_HALF_EVEN,
-		.low = a->low[0], .high = a->high[0] < INT16_MAX ? a->high[0] : INT16_MAX,
-		.scale = lsb << (a->cell_bits * slice),
-	};
-
-	for (i = 0; i < MX_MAX_STEPS; i++)
-		column.step_weight[i] = a->step_weight[i];
-	if (lsb > 1) {
-		/* 2^16 / lsb is too small for all but powers of two: more bits, shifted out. */
-		while (lsb >> (column.shift + 1))
-			column.shift++;
-		if (lsb == 1 << column.shift) {
-			column.divisor = 65536 >> column.shift;
-			column.shift = 0;
-		} else {
-			column.divisor = (65536u << column.shift) / lsb + 1;
-		}
-		column.half = lsb / 2;
-		column.offset = 2 * ((a->active * a->top + 2 * lsb) / (2 * lsb));
-	}
-	for (c = 0; c < COLS; c++) {
-		if (!(columns >> c & 1))
-			continue;
-		if (first % 4)
-			for (r = 0; r < rows; r++)
-				piece->level[r] = panel[((first + r) / 4 * COLS + c) * 4 +
-							(first + r) % 4];
-		else
-			for (r = 0; r < rows; r += 4)
-				memcpy(piece->level + r, panel + (first * COLS + r * COLS + 4 * c), 4);
-		mx_analog_levels(a, piece->level, rows, slice, piece->level);
-		memset(piece->level + rows, 0, LUT_ROWS * work->tables + 64 - rows);
-		column.acc = piece->fast[c];
-		piece->saturated += work->kernel->lut(&column);
-	}
-}
-
-void mx_analog_convert(struct work *work, struct piece *piece, size_t group, uint32_t slice,
-		       uint16_t columns)
-{
-	if (work->tables)
-		convert_with_tables(work, piece, group, slice, columns);
-	else
-		convert_with_tiles(work, piece, group, slice, columns);
+	for (slice = 0; slice < work->a->slices; slice++)
+		if (columns[slice])
+			convert_with_tiles(work, piece, group, slice, columns[slice]);
 }

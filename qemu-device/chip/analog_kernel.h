@@ -17,14 +17,19 @@
 #define LUT_ENTRIES 64
 
 /**
- * struct mx_lut_column - a column slice of one group, converted with tables
- * @level:	of each row of the group, zeros up to 6 * @tables, and 64 bytes more
- * @tables:	tables of a group, a multiple of 4
- * @index:	[step][table][BLOCK]: which entry, of each token; tokens lie at
+ * struct mx_lut_slice - a slice of 16 columns of one group, converted with tables
+ * @level:	[COLS][@level_stride]: of each row of the group, zeros up to the rows of four
+ *		tables, and 64 bytes more
+ * @columns:	those that count
+ * @bytes:	those whose sums can be bytes: see mx_panel.bytes
+ * @tables:	tables of the group
+ * @index:	[table][step][BLOCK]: which entry, of each token; tokens lie at
  *		mx_lut_lane(). Blocks of tokens are @block_stride bytes apart.
  * @blocks:	blocks of tokens, two at most
- * @bias:	added to each level, so that none is negative
- * @span:	largest level, bias included
+ * @per_byte:	tables whose sums cannot spread over more than a byte holds
+ * @has_signs:	levels have
+ * @last_flip:	of these, what codes of the last step are xored with
+ * @bias:	of these, what is added to the results
  * @divisor, @shift, @half: round(S / lsb) = ((S + half) * divisor >> 16 >> shift) -
  *		offset; @divisor 0: lsb is 1
  * @offset:	codes by which S was raised before, an even number
@@ -32,16 +37,22 @@
  * @tie_even:	ties go to the even code
  * @low, @high:	range of the codes
  * @scale:	factor of the sum of codes times @step_weight, which is added to
- * @acc:	[block][BLOCK]
+ * @acc:	of each column, [block][BLOCK]
  * @step_weight: of each step
  */
-struct mx_lut_column {
+struct mx_lut_slice {
 	const int8_t *level;
+	size_t level_stride;
+	uint16_t columns;
+	uint16_t bytes;
 	size_t tables;
 	const uint8_t *index;
 	size_t block_stride;
 	size_t blocks;
-	int32_t bias, span;
+	size_t per_byte;
+	bool has_signs;
+	uint8_t last_flip;
+	int32_t bias;
 	uint16_t divisor;
 	uint16_t shift;
 	uint16_t half;
@@ -51,15 +62,24 @@ struct mx_lut_column {
 	int16_t low, high;
 	int32_t scale;
 	int16_t step_weight[MX_MAX_STEPS];
-	int32_t *acc;
+	int32_t (*acc)[PIECE];
 };
+
+static inline size_t mx_lut_tables(size_t rows)
+{
+	return (rows + LUT_ROWS - 1) / LUT_ROWS;
+}
+
+/* Tables whose sums are one byte, where another has the rest of them. */
+static inline size_t mx_lut_half(size_t tables)
+{
+	return (tables + 1) / 2;
+}
 
 /* Byte of a token in an index vector: results then come out in the tokens' order. */
 static inline uint32_t mx_lut_lane(uint32_t token)
 {
-	uint32_t quarter = token / 16, lane = token / 4 % 4, element = token % 4;
-
-	return 2 * (8 * lane + 4 * (quarter & 1) + element) + (quarter >> 1);
+	return token / 4 % 4 * 16 + token / 16 * 4 + token % 4;
 }
 
 /**
@@ -142,10 +162,13 @@ struct mx_analog_kernel {
 	uint64_t (*token_codes)(const struct mx_group_codes *group, size_t tokens,
 				int32_t acc[TILE][COLS]);
 	void (*noise)(const struct mx_read_noise *noise, int32_t sums[COLS][TILE]);
-	uint64_t (*lut)(const struct mx_lut_column *column);
+	uint64_t (*lut)(const struct mx_lut_slice *slice);
 };
 
 extern const struct mx_analog_kernel mx_analog_portable, mx_analog_avx2, mx_analog_avx512,
 	mx_analog_avx512_vbmi;
+
+/* analog_tables_avx512.c; needs VBMI */
+uint64_t mx_analog_tables_avx512(const struct mx_lut_slice *slice);
 
 #endif /* MX_CHIP_ANALOG_KERNEL_H */

@@ -7,8 +7,8 @@
 
 #include "analog_prepare.h"
 
-/* Room behind the levels of a group for zeros, up to whole vectors and tables. */
-#define LEVEL_SLACK 128
+/* Levels behind those of the last column that a kernel may read. */
+#define LEVEL_SLACK 64
 /* Fewer tokens than this are not worth the tables. */
 #define TABLE_TOKENS 32
 
@@ -20,7 +20,7 @@
  * @fused:	steps of a slice can be added up by the kernel: see struct mx_group_codes
  * @words:	digits are needed as 16-bit numbers, too
  * @index_bytes: of one block of tokens and one group in @index
- * @index:	[block of tokens][group][step][table][BLOCK], see struct mx_lut_column
+ * @index:	[block of tokens][group][table][step][BLOCK], see struct mx_lut_slice
  * @digits:	see mx_analog_digits_at(); NULL with @tables
  * @spread:	[block of TILE][group][step][TILE]: standard deviation of the read noise of
  *		a sum, in 1 / MX_NORMAL_ONE of the unit; NULL without read noise
@@ -51,7 +51,8 @@ struct work {
 /**
  * struct piece - 16 columns and up to PIECE tokens, with memory to work on them
  * @panel, @row, @rows: which
- * @level:	[active + LEVEL_SLACK]: a column slice of a group
+ * @column:	[COLS][mx_analog_level_stride()]: weights of a group, for tables
+ * @level:	the same and LEVEL_SLACK: levels of a slice of them
  * @cells:	[active / 2][COLS][2]: levels of a slice, without effects
  * @narrow:	[active / 4][COLS][4]: the same as bytes
  * @fast:	[COLS][PIECE]: sums of codes that fit 32 bits
@@ -62,6 +63,7 @@ struct work {
  */
 struct piece {
 	size_t panel, row, rows;
+	int8_t *column;
 	int8_t *level;
 	int16_t *cells;
 	int8_t *narrow;
@@ -88,6 +90,12 @@ static inline uint8_t *mx_analog_digits_at(const struct work *work, size_t tile,
 	return work->digits + at * mx_analog_digits_bytes(work->a);
 }
 
+/* Levels of a group's column, with zeros up to the four tables that are made at once. */
+static inline size_t mx_analog_level_stride(const struct mx_analog *analog)
+{
+	return mx_analog_pad(mx_analog_pad(analog->active, 4 * LUT_ROWS), 64);
+}
+
 /* Exclusive-or that makes a signed input byte x + 128, and leaves an unsigned one. */
 static inline int32_t mx_analog_flip(const struct mx_analog *analog)
 {
@@ -102,9 +110,12 @@ void mx_analog_index(struct work *work, size_t block, size_t group);
 void mx_analog_digits(struct work *work, size_t block, size_t group);
 /* Fills the spread of one block of tokens. */
 void mx_analog_spread(struct work *work, size_t block);
-/* Converts some columns of a slice of a group. */
-void mx_analog_convert(struct work *work, struct piece *piece, size_t group, uint32_t slice,
-		       uint16_t columns);
+/* Converts some columns of each slice of a group. */
+void mx_analog_convert(struct work *work, struct piece *piece, size_t group,
+		       const uint16_t columns[MX_MAX_SLICES]);
+/* The same with tables; analog_tables.c. */
+void mx_analog_convert_tables(struct work *work, struct piece *piece, size_t group,
+			      const uint16_t columns[MX_MAX_SLICES]);
 /* Whether mx_group_codes can hold all there is; sets work->fused and work->words. */
 void mx_analog_plan_tiles(struct work *work);
 

@@ -54,22 +54,37 @@ static bool lossless(const struct mx_analog *a, int32_t positive, int32_t negati
 	return true;
 }
 
-/* Of one column slice of one group. */
-static bool proved(const struct mx_analog *a, const int8_t *level, size_t rows)
+/* Sums of the positive and of the negative levels of a column slice of one group. */
+struct reach {
+	int32_t positive, negative;
+};
+
+static struct reach reach_of(const struct mx_analog *a, const int8_t *level, size_t rows)
 {
-	int32_t positive = 0, negative = 0;
+	struct reach reach = { 0, 0 };
 	size_t r;
 
 	if (a->keys.mapping == MX_OFFSET) {
 		for (r = 0; r < rows; r++)
-			positive += (uint8_t)level[r];
+			reach.positive += (uint8_t)level[r];
 	} else {
 		for (r = 0; r < rows; r++) {
-			positive += level[r] > 0 ? level[r] : 0;
-			negative += level[r] < 0 ? level[r] : 0;
+			reach.positive += level[r] > 0 ? level[r] : 0;
+			reach.negative += level[r] < 0 ? level[r] : 0;
 		}
 	}
-	return lossless(a, positive, negative);
+	return reach;
+}
+
+/* See mx_panel.bytes. */
+static bool fits_bytes(const struct mx_analog *a, struct reach first, struct reach second)
+{
+	int32_t high = a->keys.mapping == MX_OFFSET ? 255 : 127, low = high - 255;
+
+	return first.positive <= high && second.positive <= high &&
+	       first.negative >= low && second.negative >= low &&
+	       (a->high[0] <= high || (first.positive + second.positive <= high &&
+				       first.negative + second.negative >= low));
 }
 
 /* Adds a slice of one column, from the group's first row @first on, to the weights at @easy. */
@@ -83,7 +98,7 @@ static void add_easy(const struct mx_analog *a, const int8_t *level, size_t firs
 						  (1 << (a->cell_bits * slice));
 }
 
-/* Fills hard and easy of a panel; @column: a column's weights and levels, 2 * k bytes */
+/* Fills hard, bytes and easy of a panel; @column: a column's weights and levels, 2 * k bytes */
 static void prove(struct mx_analog_prepared *prepared, size_t nr, int8_t *column, int8_t *easy)
 {
 	const struct mx_analog *a = prepared->a;
@@ -91,7 +106,9 @@ static void prove(struct mx_analog_prepared *prepared, size_t nr, int8_t *column
 	struct mx_panel *to = &prepared->panel[nr];
 	uint16_t columns = mx_analog_columns(prepared, nr);
 	size_t k = prepared->w.k, bytes = mx_analog_pad(k, 4) * COLS, group, c, r, first, rows;
+	struct reach reach[2];
 	int8_t *level = column + k;
+	size_t half;
 	bool any = false, same = true;
 	uint32_t slice;
 
@@ -109,7 +126,14 @@ static void prove(struct mx_analog_prepared *prepared, size_t nr, int8_t *column
 			for (slice = 0; slice < a->slices; slice++) {
 				if (!a->effects && prepared->lsb[slice] == 1 && k <= MAX_FAST_K) {
 					mx_analog_levels(a, column + first, rows, slice, level);
-					if (proved(a, level, rows)) {
+					half = mx_lut_half(mx_lut_tables(rows)) * LUT_ROWS;
+					half = half < rows ? half : rows;
+					reach[0] = reach_of(a, level, half);
+					reach[1] = reach_of(a, level + half, rows - half);
+					if (fits_bytes(a, reach[0], reach[1]))
+						to->bytes[group][slice] |= 1u << c;
+					if (lossless(a, reach[0].positive + reach[1].positive,
+						     reach[0].negative + reach[1].negative)) {
 						add_easy(a, level, first, rows, slice,
 							 easy + 4 * c);
 						any = true;
@@ -192,9 +216,11 @@ static void prepare_panel(void *arg, uint64_t nr)
 	uint32_t slice;
 
 	panel->hard = calloc(prepared->groups, sizeof(*panel->hard));
+	panel->bytes = calloc(prepared->groups, sizeof(*panel->bytes));
 	if (prepared->a->effects)
 		panel->cells = calloc(prepared->groups, sizeof(*panel->cells));
-	if (!scratch || !panel->hard || (prepared->a->effects && !panel->cells)) {
+	if (!scratch || !panel->hard || !panel->bytes ||
+	    (prepared->a->effects && !panel->cells)) {
 		atomic_store(&prepared->no_memory, true);
 		free(scratch);
 		return;
@@ -249,6 +275,7 @@ void mx_analog_prepared_free(struct mx_analog_prepared *prepared)
 		free(panel->cells);
 		free(panel->own_easy);
 		free(panel->hard);
+		free(panel->bytes);
 	}
 	free(prepared);
 }

@@ -39,6 +39,9 @@ struct mx_correction {
 /**
  * struct mx_panel - 16 columns
  * @hard:	[group][slice]: columns whose conversions can lose something
+ * @bytes:	[group][slice]: columns of steps of one bit and lsb 1 whose sums of the rows of
+ *		mx_lut_half() tables, and of the other rows, are bytes each; and sums of
+ *		both, if the ADC tells larger ones apart
  * @easy:	[k / 4][COLS][4]: sums of the other slices, as weights; the weights
  *		themselves if that is all of them; NULL if there are none
  * @own_easy:	@easy, if it is to be freed
@@ -50,6 +53,7 @@ struct mx_correction {
  */
 struct mx_panel {
 	uint16_t (*hard)[MX_MAX_SLICES];
+	uint16_t (*bytes)[MX_MAX_SLICES];
 	const int8_t *easy;
 	int8_t *own_easy;
 	bool some_hard;

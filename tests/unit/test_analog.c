@@ -151,13 +151,15 @@ static void define(struct problem *p)
 
 /* ------------------------------------------------------------------- runs */
 
-enum fill { RANDOM, SMALL, LOWEST, HIGHEST, MIXED, ZERO };
+enum fill { RANDOM, SMALL, POSITIVE, LOWEST, HIGHEST, MIXED, ZERO };
 
 static int fill_byte(enum fill fill, int low, int high, size_t i)
 {
 	switch (fill) {
 	case SMALL:
 		return (int)(random_bits() % 31) - (low < 0 ? 15 : 0);
+	case POSITIVE:
+		return (int)(random_bits() % 128);
 	case LOWEST:
 		return low;
 	case HIGHEST:
@@ -401,14 +403,40 @@ static void adversarial_operands(void **state)
 	(void)state;
 	for (mapping = 0; mapping <= MX_OFFSET; mapping++)
 		for (input = 0; input <= MX_UNSIGNED; input++)
-			for (w = LOWEST; w <= ZERO; w++)
-				for (x = LOWEST; x <= ZERO; x++) {
-					struct problem p = problem(3, 260, 17);
+			for (w = RANDOM; w <= ZERO; w++)
+				for (x = RANDOM; x <= ZERO; x++) {
+					/* few tokens, and enough for tables */
+					struct problem p = problem((w + x) % 4 ? 2 : 32, 260, 17);
 
+					p.config.large_adc_bits = 7 + random_bits() % 3;
 					p.config.analog.mapping = mapping;
 					p.config.analog.input = input;
 					try(&p, w, x);
 				}
+}
+
+/*
+ * Columns whose halves fit bytes but whose sums do not: beyond the ADC's range, by a little
+ * and by much, and exactly at its ends.
+ */
+static void sums_at_the_edge_of_a_byte(void **state)
+{
+	int mapping, bits, active;
+
+	(void)state;
+	for (mapping = 0; mapping <= MX_OFFSET; mapping++)
+		for (bits = 6; bits <= 9; bits++)
+			for (active = 0; active <= 64; active += 64) {
+				struct problem p = problem(34, 150, 18);
+
+				p.config.large_adc_bits = bits;
+				p.config.analog.mapping = mapping;
+				p.config.analog.input = bits % 2 ? MX_UNSIGNED : MX_TWOS_COMPLEMENT;
+				p.config.analog.rows_active = active;
+				try(&p, POSITIVE, active ? HIGHEST : RANDOM);
+				try(&p, POSITIVE, MIXED);
+				try(&p, MIXED, HIGHEST);
+			}
 }
 
 static void every_number_of_tokens(void **state)
@@ -530,6 +558,7 @@ int main(void)
 		cmocka_unit_test(normal_numbers_are_quantiles),
 		cmocka_unit_test(every_configuration),
 		cmocka_unit_test(adversarial_operands),
+		cmocka_unit_test(sums_at_the_edge_of_a_byte),
 		cmocka_unit_test(every_number_of_tokens),
 		cmocka_unit_test(every_length),
 		cmocka_unit_test(a_lossless_converter_gives_the_exact_product),
