@@ -20,20 +20,29 @@ void mx_inject_init(struct dentry *root)
 	fault_create_debugfs_attr("lose_interrupt", root, &mx_lose_interrupt);
 }
 
+/*
+ * A task's fail-nth counts all kinds; of ours, only those that were asked for, so
+ * that a sweep over failing allocations is one over these only.
+ */
+static bool mx_inject(struct fault_attr *attr)
+{
+	return attr->probability && should_fail(attr, 1);
+}
+
 /* Shall an admin command fail, as if the chip could not read host memory? */
 bool mx_inject_admin(void)
 {
-	return should_fail(&mx_fail_admin, 1);
+	return mx_inject(&mx_fail_admin);
 }
 
 /* Shall a job, which has worked, be reported as one whose memory could not be read? */
 bool mx_inject_job(void)
 {
-	return should_fail(&mx_fail_job, 1);
+	return mx_inject(&mx_fail_job);
 }
 
 /* Shall an interrupt be taken for nobody's? What it was about is found by polling. */
 bool mx_inject_interrupt(void)
 {
-	return should_fail(&mx_lose_interrupt, 1);
+	return mx_inject(&mx_lose_interrupt);
 }
