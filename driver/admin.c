@@ -76,9 +76,10 @@ int mx_admin(struct mx_dev *mx, struct mxaccel_sqe *sqe, unsigned int timeout_ms
 	if (down_timeout(&mx->admin_slots, timeout))
 		return -EBUSY;
 	init_completion(&admin.done);
-	err = mx_queue_submit(&mx->admin, &admin.rq, sqe);
+	err = mx_queue_put(&mx->admin, &admin.rq, sqe);
 	if (err)
 		goto out;
+	mx_queue_kick(&mx->admin);
 	wrong = mx_admin_wait(mx, &admin, timeout);
 	if (wrong) {
 		snprintf(why, sizeof(why), "admin command %#x %s", sqe->opcode, wrong);

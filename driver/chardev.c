@@ -47,6 +47,18 @@ static int mx_release(struct inode *inode, struct file *filp)
 	return 0;
 }
 
+/*
+ * A process that ends does not wait for its jobs: what it has put into rings is
+ * aborted. (Kernels from 6.7 do so themselves, by cancelling, but not if the
+ * ring is polled.)
+ */
+static int mx_flush(struct file *filp, fl_owner_t id)
+{
+	if (current->flags & PF_EXITING)
+		mx_uring_end(filp->private_data, id);
+	return 0;
+}
+
 static __poll_t mx_poll(struct file *filp, poll_table *wait)
 {
 	struct mx_file *file = filp->private_data;
@@ -96,7 +108,9 @@ static int mx_query(struct mx_file *file, void *arg)
 	query->hw_features = mx->hw_features;
 	query->platform = readl(mx->regs + MXACCEL_REG_PLATFORM);
 	query->features = MXACCEL_DRVFEAT_BUF_ALLOC | MXACCEL_DRVFEAT_BUF_USER |
-			  MXACCEL_DRVFEAT_CANCEL;
+			  MXACCEL_DRVFEAT_CANCEL | MXACCEL_DRVFEAT_NOP;
+	if (IS_ENABLED(CONFIG_IO_URING))
+		query->features |= MXACCEL_DRVFEAT_URING;
 	if (mx->hw_features & MXACCEL_FEATURE_REUSE)
 		query->features |= MXACCEL_DRVFEAT_REUSE;
 	if (mx->hw_features & MXACCEL_FEATURE_HEALTH)
@@ -264,10 +278,13 @@ static long mx_ioctl(struct file *filp, unsigned int cmd, unsigned long address)
 const struct file_operations mx_fops = {
 	.owner		= THIS_MODULE,
 	.open		= mx_open,
+	.flush		= mx_flush,
 	.release	= mx_release,
 	.unlocked_ioctl	= mx_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.poll		= mx_poll,
 	.mmap		= mx_mmap,
 	.show_fdinfo	= mx_show_fdinfo,
+	.uring_cmd	= mx_uring_cmd,
+	.uring_cmd_iopoll = mx_uring_iopoll,
 };

@@ -56,6 +56,7 @@ int mx_file_create(struct mx_dev *mx, struct mx_file **out)
 	spin_lock_init(&file->done_lock);
 	INIT_LIST_HEAD(&file->running);
 	INIT_LIST_HEAD(&file->done);
+	INIT_LIST_HEAD(&file->polled);
 	init_waitqueue_head(&file->wait);
 	xa_init_flags(&file->buffers, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	xa_init_flags(&file->models, XA_FLAGS_ACCOUNT);

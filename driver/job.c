@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Jobs: submission, completion, reaping, cancelling, and the watchdog that
- * ends those the chip does not end itself.
+ * Jobs, whichever door they come by: submission, completion, cancelling, and the
+ * watchdog that ends those the chip does not end itself.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
-#include "mxaccel_drv.h"
+#include "job.h"
 #include "trace.h"
 
-#define MX_REAP_BATCH	16	/* completions copied to the user at a time */
 #define MX_WATCH_BATCH	16	/* expired jobs handled in one round */
 
 static unsigned int mx_job_timeout_ms = 120000;
@@ -18,48 +16,50 @@ module_param_named(job_timeout_ms, mx_job_timeout_ms, uint, 0644);
 MODULE_PARM_DESC(job_timeout_ms,
 		 "Deadline of jobs that ask for none, in ms, times the platform's timeout scale (default 120000)");
 
-/**
- * struct mx_job - a job, from SUBMIT until it was reaped
- * @rq:		its command
- * @ref:	the file's list, and whoever is cancelling it
- * @node:	in mx_file.running or mx_file.done; under mx_file.done_lock
- * @file:	valid while it is in a list
- * @in:		input buffer, while in flight
- * @out:	result buffer, while in flight
- * @grant:	model, while in flight
- * @out_offset:	range of the result
- * @out_bytes:	as above
- * @deadline:	when the watchdog acts, in jiffies; the watchdog's, once submitted
- * @expired:	the watchdog has asked the chip to abort it
- * @completion:	for the user
- */
-struct mx_job {
-	struct mx_rq rq;
-	struct kref ref;
-	struct list_head node;
-	struct mx_file *file;
-	struct mx_buf *in;
-	struct mx_buf *out;
-	struct mx_grant *grant;
-	u64 out_offset;
-	u32 out_bytes;
-	unsigned long deadline;
-	bool expired;
-	struct mxaccel_completion completion;
-};
 
 static void mx_job_free(struct kref *ref)
 {
 	kfree(container_of(ref, struct mx_job, ref));
 }
 
+void mx_job_put(struct mx_job *job)
+{
+	kref_put(&job->ref, mx_job_free);
+}
+
 /* Ends the job's use of buffers and model. */
 static void mx_job_unuse(struct mx_job *job)
 {
-	atomic_dec(&job->in->jobs);
-	atomic_dec(&job->out->jobs);
-	atomic_dec(&job->grant->jobs);
+	if (job->in) {
+		atomic_dec(&job->in->jobs);
+		atomic_dec(&job->out->jobs);
+		atomic_dec(&job->grant->jobs);
+	}
 	atomic_dec(&job->file->mx->jobs);
+}
+
+/*
+ * Moves an ended job to where its door looks for it. Return: whether it is to be
+ * handed to its ring now. With done_lock.
+ */
+static bool mx_job_sort(struct mx_job *job)
+{
+	struct mx_file *file = job->file;
+
+	file->nr_running--;
+	if (job->door == MX_DOOR_IOCTL) {
+		list_move_tail(&job->node, &file->done);
+		return false;
+	}
+	list_del_init(&job->node);
+	file->nr_uring--;
+	file->nr_jobs--;
+	if (atomic_cmpxchg(&job->issue, MX_ISSUING, MX_ENDED) == MX_ISSUING)
+		return false;
+	if (job->door == MX_DOOR_URING)
+		return true;
+	list_add_tail(&job->node, &file->polled);
+	return false;
 }
 
 /* mx_rq.done of a job */
@@ -68,6 +68,7 @@ static void mx_job_done(struct mx_rq *rq)
 	struct mx_job *job = container_of(rq, struct mx_job, rq);
 	struct mxaccel_completion *completion = &job->completion;
 	struct mx_file *file = job->file;
+	bool to_ring;
 
 	completion->result = rq->result;
 	completion->status = rq->status;
@@ -80,17 +81,20 @@ static void mx_job_done(struct mx_rq *rq)
 		completion->error = -EIO;
 	}
 	trace_mx_job_complete(file->mx, completion->job, file->ctx, rq, completion->error);
-	mx_buf_sync(file->mx, job->out, job->out_offset, job->out_bytes, true);
+	if (job->out)
+		mx_buf_sync(file->mx, job->out, job->out_offset, job->out_bytes, true);
 	mx_job_unuse(job);
 
-	/* The file may be freed as soon as the lock is dropped. */
+	/* The file may be freed as soon as the lock is dropped, but for a job in @to_ring. */
 	spin_lock(&file->done_lock);
-	list_move_tail(&job->node, &file->done);
 	file->stats.completed += !completion->error;
 	file->stats.failed += !!completion->error;
-	file->nr_running--;
-	wake_up_all(&file->wait);
+	to_ring = mx_job_sort(job);
+	if (waitqueue_active(&file->wait))
+		wake_up_all(&file->wait);
 	spin_unlock(&file->done_lock);
+	if (to_ring)
+		mx_uring_done(job);
 }
 
 /* -------------------------------------------------------------- submission */
@@ -108,41 +112,51 @@ static struct mx_buf *mx_job_buffer(struct mx_file *file, u32 handle, u32 access
 }
 
 /* Looks up what the job names and marks it as used. */
-static int mx_job_use(struct mx_file *file, struct mx_job *job, const struct mxaccel_submit *submit)
+static int mx_job_use(struct mx_job *job, const struct mxaccel_submit *submit, bool nonblock)
 {
+	struct mx_file *file = job->file;
+	struct mx_grant *grant;
+	struct mx_buf *in, *out;
 	int err = 0;
 
-	mutex_lock(&file->lock);
-	job->grant = xa_load(&file->models, submit->model);
-	job->in = mx_job_buffer(file, submit->in_handle, MXACCEL_BUF_READ, submit->in_offset,
-				submit->in_bytes);
-	job->out = mx_job_buffer(file, submit->out_handle, MXACCEL_BUF_WRITE, submit->out_offset,
-				 submit->out_bytes);
-	if (!job->grant)
+	if (nonblock && !mutex_trylock(&file->lock))
+		return -EBUSY;
+	if (!nonblock)
+		mutex_lock(&file->lock);
+	grant = xa_load(&file->models, submit->model);
+	in = mx_job_buffer(file, submit->in_handle, MXACCEL_BUF_READ, submit->in_offset,
+			   submit->in_bytes);
+	out = mx_job_buffer(file, submit->out_handle, MXACCEL_BUF_WRITE, submit->out_offset,
+			    submit->out_bytes);
+	if (!grant)
 		err = -ENOENT;
-	else if (IS_ERR(job->in))
-		err = PTR_ERR(job->in);
-	else if (IS_ERR(job->out))
-		err = PTR_ERR(job->out);
+	else if (IS_ERR(in))
+		err = PTR_ERR(in);
+	else if (IS_ERR(out))
+		err = PTR_ERR(out);
 	if (!err) {
-		atomic_inc(&job->in->jobs);
-		atomic_inc(&job->out->jobs);
-		atomic_inc(&job->grant->jobs);
-		atomic_inc(&file->mx->jobs);
+		job->grant = grant;
+		job->in = in;
+		job->out = out;
+		atomic_inc(&in->jobs);
+		atomic_inc(&out->jobs);
+		atomic_inc(&grant->jobs);
 	}
 	mutex_unlock(&file->lock);
 	return err;
 }
 
 /* Puts the job into its file's list; -EAGAIN if that is full. */
-static int mx_job_enlist(struct mx_file *file, struct mx_job *job)
+static int mx_job_enlist(struct mx_job *job)
 {
+	struct mx_file *file = job->file;
 	int err = -EAGAIN;
 
 	spin_lock(&file->done_lock);
 	if (file->nr_jobs < min(MX_FILE_DEPTH, file->mx->io_depth - 1)) {
 		list_add_tail(&job->node, &file->running);
 		file->stats.submitted++;
+		file->nr_uring += job->door != MX_DOOR_IOCTL;
 		file->nr_running++;
 		file->nr_jobs++;
 		err = 0;
@@ -151,227 +165,162 @@ static int mx_job_enlist(struct mx_file *file, struct mx_job *job)
 	return err;
 }
 
-static void mx_job_delist(struct mx_file *file, struct mx_job *job)
+static void mx_job_delist(struct mx_job *job)
 {
+	struct mx_file *file = job->file;
+
 	spin_lock(&file->done_lock);
-	list_del(&job->node);
+	list_del_init(&job->node);
 	file->stats.submitted--;
+	file->nr_uring -= job->door != MX_DOOR_IOCTL;
 	file->nr_running--;
 	file->nr_jobs--;
 	wake_up_all(&file->wait);
 	spin_unlock(&file->done_lock);
 }
 
-/* With everything checked, hands the job to the queue of this processor. */
-static int mx_job_start(struct mx_file *file, struct mx_job *job,
-			const struct mxaccel_submit *submit)
+static void mx_job_fill(struct mx_job *job, const struct mxaccel_submit *submit, u32 timeout_ms,
+			struct mxaccel_sqe *sqe)
 {
-	struct mx_dev *mx = file->mx;
+	sqe->opcode = MXACCEL_IO_JOB;
+	sqe->flags = submit->flags & MXACCEL_SUBMIT_SCHEDULE ? MXACCEL_JOB_SCHEDULE : 0;
+	sqe->ctx = cpu_to_le32(job->file->ctx);
+	sqe->job.model = cpu_to_le32(submit->model);
+	sqe->job.entry = cpu_to_le16(submit->entry);
+	sqe->job.nr_seq = cpu_to_le32(submit->nr_seq);
+	sqe->job.tokens = cpu_to_le32(submit->tokens);
+	sqe->job.in_handle = cpu_to_le32(submit->in_handle);
+	sqe->job.out_handle = cpu_to_le32(submit->out_handle);
+	sqe->job.in_offset = cpu_to_le64(submit->in_offset);
+	sqe->job.out_offset = cpu_to_le64(submit->out_offset);
+	sqe->job.in_bytes = cpu_to_le32(submit->in_bytes);
+	sqe->job.out_bytes = cpu_to_le32(submit->out_bytes);
+	sqe->job.timeout_ms = cpu_to_le32(timeout_ms);
+}
+
+/* With everything checked, gives the job to the queue of this processor. */
+static int mx_job_queue(struct mx_job *job, const struct mxaccel_submit *submit)
+{
+	struct mx_dev *mx = job->file->mx;
 	u32 timeout_ms = submit->timeout_ms;
-	struct mxaccel_sqe sqe = {
-		.opcode = MXACCEL_IO_JOB,
-		.flags = submit->flags & MXACCEL_SUBMIT_SCHEDULE ? MXACCEL_JOB_SCHEDULE : 0,
-		.ctx = cpu_to_le32(file->ctx),
-		.job.model = cpu_to_le32(submit->model),
-		.job.entry = cpu_to_le16(submit->entry),
-		.job.nr_seq = cpu_to_le32(submit->nr_seq),
-		.job.tokens = cpu_to_le32(submit->tokens),
-		.job.in_handle = cpu_to_le32(submit->in_handle),
-		.job.out_handle = cpu_to_le32(submit->out_handle),
-		.job.in_offset = cpu_to_le64(submit->in_offset),
-		.job.out_offset = cpu_to_le64(submit->out_offset),
-		.job.in_bytes = cpu_to_le32(submit->in_bytes),
-		.job.out_bytes = cpu_to_le32(submit->out_bytes),
-	};
-	struct mx_queue *q;
+	struct mxaccel_sqe sqe = { .opcode = MXACCEL_IO_NOP };
 	int err;
 
-	if (!timeout_ms)
-		timeout_ms = min_t(u64, (u64)READ_ONCE(mx_job_timeout_ms) * mx->scale, U32_MAX);
-	sqe.job.timeout_ms = cpu_to_le32(timeout_ms);
+	if (job->in) {
+		if (!timeout_ms)
+			timeout_ms = min_t(u64, (u64)READ_ONCE(mx_job_timeout_ms) * mx->scale,
+					   U32_MAX);
+		mx_job_fill(job, submit, timeout_ms, &sqe);
+		mx_buf_sync(mx, job->in, submit->in_offset, submit->in_bytes, false);
+	}
 	job->deadline = jiffies + msecs_to_jiffies(min_t(u32, timeout_ms, INT_MAX / 2)) +
 			mx_timeout(mx, MX_JOB_MARGIN_MS);
-	mx_buf_sync(mx, job->in, submit->in_offset, submit->in_bytes, false);
 
-	err = mx_job_enlist(file, job);
+	err = mx_job_enlist(job);
 	if (err)
 		return err;
-	q = &mx->io[raw_smp_processor_id() % mx->nr_io];
-	err = mx_queue_submit(q, &job->rq, &sqe);
+	err = mx_queue_put(&mx->io[raw_smp_processor_id() % mx->nr_io], &job->rq, &sqe);
 	if (err) {
-		mx_job_delist(file, job);
+		mx_job_delist(job);
 		return err;
 	}
 	queue_delayed_work(mx_workqueue, &mx->watchdog, HZ);
 	return 0;
 }
 
+/**
+ * mx_job_new() - a job that was not started yet
+ * @file:	whose it is
+ * @submit:	checked by mx_submit_check()
+ * @door:	where it came from
+ *
+ * Return: the job, with one reference, or NULL.
+ */
+struct mx_job *mx_job_new(struct mx_file *file, const struct mxaccel_submit *submit,
+			  enum mx_door door)
+{
+	struct mx_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+
+	if (!job)
+		return NULL;
+	kref_init(&job->ref);
+	job->rq.done = mx_job_done;
+	job->rq.polled = door == MX_DOOR_POLLED;
+	job->file = file;
+	job->door = door;
+	job->out_offset = submit->out_offset;
+	job->out_bytes = submit->out_bytes;
+	job->completion.job = atomic64_inc_return(&file->mx->next_job);
+	job->completion.user_data = submit->user_data;
+	return job;
+}
+
+/**
+ * mx_job_start() - put a job into its queue; the caller then rings
+ * @job:	new; if this succeeds, it may be gone at any time
+ * @submit:	what it is to do
+ * @nonblock:	do not wait for a lock that is held for long
+ *
+ * Inside mx_enter(). Return: 0, or negative errno, and the job is still the caller's:
+ * -EBUSY it would have waited, -EAGAIN there is no place for it.
+ */
+int mx_job_start(struct mx_job *job, const struct mxaccel_submit *submit, bool nonblock)
+{
+	int err;
+
+	if (!(submit->flags & MXACCEL_SUBMIT_NOP)) {
+		err = mx_job_use(job, submit, nonblock);
+		if (err)
+			return err;
+	}
+	atomic_inc(&job->file->mx->jobs);
+	err = mx_job_queue(job, submit);
+	if (err)
+		mx_job_unuse(job);
+	return err;
+}
+
+/* The ioctl */
 int mx_job_submit(struct mx_file *file, void *arg)
 {
 	struct mxaccel_submit *submit = arg;
-	struct mx_dev *mx = file->mx;
+	struct mx_queue *q;
 	struct mx_job *job;
 	int idx, err;
 	u64 id;
 
-	err = mx_submit_check(submit, mx->hw_features);
+	err = mx_submit_check(submit, file->mx->hw_features);
 	if (err)
 		return err;
-
-	job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	job = mx_job_new(file, submit, MX_DOOR_IOCTL);
 	if (!job)
 		return -ENOMEM;
-	kref_init(&job->ref);
-	job->rq.done = mx_job_done;
-	job->file = file;
-	job->out_offset = submit->out_offset;
-	job->out_bytes = submit->out_bytes;
-	/* Once it was started, it may be gone at any time. */
-	id = atomic64_inc_return(&mx->next_job);
-	job->completion.job = id;
-	job->completion.user_data = submit->user_data;
-
+	id = job->completion.job;
 	err = mx_file_enter(file, &idx);
 	if (err)
-		goto free_job;
-	err = mx_job_use(file, job, submit);
+		goto put_job;
+	/* Keeps @job, and so the queue that it went to, for the ring. */
+	kref_get(&job->ref);
+	err = mx_job_start(job, submit, false);
+	q = job->rq.queue;
+	mx_job_put(job);
+	if (!err)
+		mx_queue_kick(q);
+	mx_exit(file->mx, idx);
 	if (err)
-		goto exit;
-	err = mx_job_start(file, job, submit);
-	if (err)
-		goto unuse;
-	mx_exit(mx, idx);
+		goto put_job;
 	submit->job = id;
 	return 0;
 
-unuse:
-	mx_job_unuse(job);
-exit:
-	mx_exit(mx, idx);
-free_job:
-	kref_put(&job->ref, mx_job_free);
+put_job:
+	mx_job_put(job);
 	return err;
-}
-
-/* ----------------------------------------------------------------- reaping */
-
-/* Takes up to @max done jobs off the file. Return: how many. */
-static unsigned int mx_jobs_take(struct mx_file *file, unsigned int max, struct list_head *jobs)
-{
-	struct mx_job *job, *next;
-	unsigned int nr = 0;
-
-	spin_lock(&file->done_lock);
-	list_for_each_entry_safe(job, next, &file->done, node) {
-		if (nr == max)
-			break;
-		list_move_tail(&job->node, jobs);
-		nr++;
-	}
-	spin_unlock(&file->done_lock);
-	return nr;
-}
-
-/* Delivers @nr jobs of a list, or puts them back in their place. */
-static int mx_jobs_deliver(struct mx_file *file, struct list_head *jobs, unsigned int nr,
-			   struct mxaccel_completion __user *to)
-{
-	struct mxaccel_completion batch[MX_REAP_BATCH];
-	struct mx_job *job, *next;
-	unsigned int i = 0;
-
-	list_for_each_entry(job, jobs, node)
-		batch[i++] = job->completion;
-	if (copy_to_user(to, batch, nr * sizeof(*to))) {
-		spin_lock(&file->done_lock);
-		list_splice(jobs, &file->done);
-		wake_up_all(&file->wait);
-		spin_unlock(&file->done_lock);
-		return -EFAULT;
-	}
-	spin_lock(&file->done_lock);
-	file->nr_jobs -= nr;
-	spin_unlock(&file->done_lock);
-	list_for_each_entry_safe(job, next, jobs, node) {
-		list_del(&job->node);
-		kref_put(&job->ref, mx_job_free);
-	}
-	return 0;
-}
-
-/* Something for a waiter: a completion, nothing left to wait for, or the end. */
-static bool mx_wait_over(struct mx_file *file)
-{
-	bool over;
-
-	spin_lock(&file->done_lock);
-	over = !list_empty(&file->done) || !file->nr_running;
-	spin_unlock(&file->done_lock);
-	return over || mx_file_dead(file);
-}
-
-/* Delivers what is done, up to @count completions. Return: how many, or -EFAULT. */
-static int mx_jobs_reap(struct mx_file *file, u32 count, struct mxaccel_completion __user *to)
-{
-	unsigned int nr, reaped = 0;
-	LIST_HEAD(jobs);
-
-	count = min_t(u32, count, MX_FILE_DEPTH);
-	while (reaped < count) {
-		nr = mx_jobs_take(file, min(count - reaped, MX_REAP_BATCH + 0U), &jobs);
-		if (!nr)
-			break;
-		if (mx_jobs_deliver(file, &jobs, nr, to + reaped))
-			return reaped ? reaped : -EFAULT;
-		reaped += nr;
-	}
-	return reaped;
-}
-
-int mx_job_wait(struct mx_file *file, void *arg)
-{
-	struct mxaccel_wait *wait = arg;
-	long left = MAX_SCHEDULE_TIMEOUT;
-	int reaped;
-
-	if (wait->rsvd || !wait->count)
-		return -EINVAL;
-	if (wait->timeout_ms != U32_MAX)
-		left = msecs_to_jiffies(wait->timeout_ms);
-	/* Without the gate: nothing here touches the hardware. */
-	do {
-		left = wait_event_interruptible_timeout(file->wait, mx_wait_over(file), left);
-		if (mx_file_dead(file))
-			return -ENODEV;
-		reaped = mx_jobs_reap(file, wait->count, u64_to_user_ptr(wait->completions));
-		if (reaped) {
-			wait->count = max(reaped, 0);
-			return min(reaped, 0);
-		}
-		if (left < 0)
-			return -EINTR;
-		if (mx_wait_over(file))
-			return -ENODATA;
-		/* If there is time left, another thread was faster: wait for the next. */
-	} while (left);
-	return -ETIME;
-}
-
-/* Frees what was never reaped; no job is in flight. */
-void mx_jobs_discard(struct mx_file *file)
-{
-	struct mx_job *job, *next;
-
-	list_for_each_entry_safe(job, next, &file->done, node) {
-		list_del(&job->node);
-		kref_put(&job->ref, mx_job_free);
-	}
 }
 
 /* --------------------------------------------------- cancelling, deadlines */
 
 /* Keeps a job and its command id if it is in flight. With done_lock. */
-static bool mx_job_hold(struct mx_job *job)
+bool mx_job_hold(struct mx_job *job)
 {
 	if (!mx_rq_hold(&job->rq))
 		return false;
@@ -379,10 +328,17 @@ static bool mx_job_hold(struct mx_job *job)
 	return true;
 }
 
-static void mx_job_release(struct mx_job *job)
+void mx_job_release(struct mx_job *job)
 {
 	mx_rq_put(&job->rq);
-	kref_put(&job->ref, mx_job_free);
+	mx_job_put(job);
+}
+
+static bool mx_job_is_meant(const struct mx_job *job, const struct mxaccel_cancel *cancel)
+{
+	if (cancel->flags & MXACCEL_CANCEL_USER_DATA)
+		return job->completion.user_data == cancel->job;
+	return job->completion.job == cancel->job;
 }
 
 int mx_job_cancel(struct mx_file *file, void *arg)
@@ -391,14 +347,14 @@ int mx_job_cancel(struct mx_file *file, void *arg)
 	struct mx_job *job, *found = NULL;
 	int idx, err;
 
-	if (cancel->flags)
+	if (cancel->flags & ~MXACCEL_CANCEL_USER_DATA)
 		return -EINVAL;
 	err = mx_file_enter(file, &idx);
 	if (err)
 		return err;
 	spin_lock(&file->done_lock);
 	list_for_each_entry(job, &file->running, node) {
-		if (job->completion.job == cancel->job && mx_job_hold(job)) {
+		if (mx_job_is_meant(job, cancel) && mx_job_hold(job)) {
 			found = job;
 			break;
 		}
@@ -439,7 +395,7 @@ static void mx_job_expire(struct mx_dev *mx, struct mx_job *job)
 	enum mx_late late;
 
 	/* Did we miss an interrupt? */
-	if (mx_queue_poll(job->rq.queue))
+	if (mx_queue_poll(job->rq.queue) && !job->rq.polled)
 		dev_warn(&mx->dev, "queue %u: an interrupt got lost\n", job->rq.queue->qid);
 	/* Our hold is the last one if that has completed it. */
 	late = mx_job_late(atomic_read(&job->rq.holds) != 1, job->expired, jiffies, job->deadline);

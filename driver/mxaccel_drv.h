@@ -72,6 +72,8 @@
 #define MX_MAX_MODELS		65536U
 
 struct dentry;
+struct io_comp_batch;
+struct io_uring_cmd;
 struct mx_dev;
 struct mx_file;
 struct mx_hwmon;
@@ -85,6 +87,7 @@ struct mx_queue;
  * @node:	while being completed
  * @queue:	where it was submitted
  * @cid:	command id
+ * @polled:	who waits for it looks at the ring, so that it needs no interrupt
  * @holds:	1 for the command itself, 1 for each ABORT that names @cid: the
  *		slot is not used again before the last is gone
  * @error:	0, or negative errno of the status
@@ -97,6 +100,7 @@ struct mx_rq {
 	struct list_head node;
 	struct mx_queue *queue;
 	u16 cid;
+	bool polled;
 	atomic_t holds;
 	int error;
 	u16 status;
@@ -116,14 +120,16 @@ struct mx_rq {
  * @sq_dma:	its address for the chip
  * @cq_dma:	its address for the chip
  * @doorbell:	its page in BAR2
- * @sq_lock:	protects @live, @sq_tail, @hint, @slots
+ * @sq_lock:	protects @live, @sq_tail, @rung, @hint, @slots
  * @live:	the chip serves it; changed with both locks
  * @sq_tail:	next free entry
+ * @rung:	what the chip was last told of it
  * @hint:	slot to try first
  * @slots:	@depth - 1 of them
  * @cq_lock:	protects @cq_phase and writes of @cq_head
  * @cq_head:	next entry to look at
  * @cq_phase:	its phase when it is new
+ * @looked:	completions were taken without an interrupt, one of which may still come
  */
 struct mx_queue {
 	struct mx_dev *mx;
@@ -139,12 +145,14 @@ struct mx_queue {
 	spinlock_t sq_lock;
 	bool live;
 	u16 sq_tail;
+	u16 rung;
 	u16 hint;
 	struct mx_slot *slots;
 
 	spinlock_t cq_lock;
 	u16 cq_head;
 	u16 cq_phase;
+	unsigned long looked;
 };
 
 /* An interrupt vector, for the handler */
@@ -339,10 +347,12 @@ struct mx_file_stats {
  * @models:	struct mx_grant by model id
  * @done_lock:	protects the following lists and counts
  * @running:	jobs in flight
- * @done:	jobs to reap, oldest first
+ * @done:	jobs to reap, oldest first; those that came by io_uring have other ways
+ * @polled:	jobs that have ended and wait for their ring to be polled
  * @stats:	counts of jobs
  * @nr_running:	length of @running
- * @nr_jobs:	length of both lists; at most MX_FILE_DEPTH
+ * @nr_uring:	those of it that came by io_uring
+ * @nr_jobs:	length of @running and @done; at most MX_FILE_DEPTH
  * @wait:	woken when a job is done and when the file dies
  */
 struct mx_file {
@@ -360,7 +370,9 @@ struct mx_file {
 	struct list_head running;
 	struct list_head done;
 	struct mx_file_stats stats;
+	struct list_head polled;
 	unsigned int nr_running;
+	unsigned int nr_uring;
 	unsigned int nr_jobs;
 	wait_queue_head_t wait;
 };
@@ -393,7 +405,9 @@ void mx_queue_free(struct mx_queue *q);
 void mx_queue_start(struct mx_queue *q);
 void mx_queue_block(struct mx_queue *q);
 void mx_queue_fail(struct mx_queue *q);
-int mx_queue_submit(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sqe);
+int mx_queue_put(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sqe);
+void mx_queue_ring(struct mx_queue *q);
+void mx_queue_kick(struct mx_queue *q);
 bool mx_queue_pending(struct mx_queue *q);
 bool mx_queue_poll(struct mx_queue *q);
 bool mx_rq_hold(struct mx_rq *rq);
@@ -500,10 +514,18 @@ int mx_model_program(struct mx_file *file, void *arg);
 
 /* job.c */
 int mx_job_submit(struct mx_file *file, void *arg);
-int mx_job_wait(struct mx_file *file, void *arg);
 int mx_job_cancel(struct mx_file *file, void *arg);
-void mx_jobs_discard(struct mx_file *file);
 void mx_watchdog(struct work_struct *work);
+
+/* wait.c */
+int mx_job_wait(struct mx_file *file, void *arg);
+void mx_jobs_discard(struct mx_file *file);
+
+/* uring.c */
+int mx_uring_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags);
+int mx_uring_iopoll(struct io_uring_cmd *cmd, struct io_comp_batch *batch,
+		    unsigned int poll_flags);
+void mx_uring_end(struct mx_file *file, void *owner);
 
 /* sysfs.c */
 extern const struct attribute_group *mx_attr_groups[];

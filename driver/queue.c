@@ -96,20 +96,21 @@ void mx_queue_start(struct mx_queue *q)
 	WRITE_ONCE(q->cq_head, 0);
 	WRITE_ONCE(q->cq_phase, MXACCEL_CQE_PHASE);
 	q->sq_tail = 0;
+	q->rung = 0;
 	q->live = true;
 	spin_unlock(&q->sq_lock);
 	spin_unlock(&q->cq_lock);
 }
 
 /**
- * mx_queue_submit() - hand a command to the chip
+ * mx_queue_put() - put a command into the ring; the chip hears of it when it is rung
  * @q:		queue
  * @rq:		with @done set; lives until that was called
  * @sqe:	the entry, copied; its cid is filled in
  *
  * Return: 0; -ENODEV when the chip was stopped; -EAGAIN when the queue is full.
  */
-int mx_queue_submit(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sqe)
+int mx_queue_put(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sqe)
 {
 	int cid;
 
@@ -130,9 +131,30 @@ int mx_queue_submit(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sq
 	sqe->cid = cpu_to_le16(rq->cid);
 	q->sq[q->sq_tail] = *sqe;
 	q->sq_tail = mx_ring_next(q->sq_tail, q->depth);
-	writel(q->sq_tail, q->doorbell + MXACCEL_DB_SQ_TAIL);
 	spin_unlock(&q->sq_lock);
 	return 0;
+}
+
+/* Tells the chip of all that was put. Any context. */
+void mx_queue_ring(struct mx_queue *q)
+{
+	spin_lock(&q->sq_lock);
+	if (q->live && q->rung != q->sq_tail) {
+		q->rung = q->sq_tail;
+		writel(q->sq_tail, q->doorbell + MXACCEL_DB_SQ_TAIL);
+	}
+	spin_unlock(&q->sq_lock);
+}
+
+/*
+ * Rings, and looks whether anything has completed by then: what the chip does at
+ * once needs no interrupt and no thread. Process context.
+ */
+void mx_queue_kick(struct mx_queue *q)
+{
+	mx_queue_ring(q);
+	if (mx_queue_poll(q))
+		set_bit(0, &q->looked);
 }
 
 /**
@@ -275,6 +297,21 @@ static bool mx_irq_fatal(struct mx_vector *vector)
 	return status & MXACCEL_STATUS_FATAL;
 }
 
+/* Did somebody else take what this interrupt announced? */
+static bool mx_irq_outrun(struct mx_vector *vector)
+{
+	struct mx_dev *mx = vector->mx;
+	bool outrun = false;
+	unsigned int i;
+
+	if (!vector->index)
+		outrun |= test_and_clear_bit(0, &mx->admin.looked);
+	for (i = 0; i < mx->nr_io; i++)
+		if (mx->io[i].vector == vector->index)
+			outrun |= test_and_clear_bit(0, &mx->io[i].looked);
+	return outrun;
+}
+
 /* Hard interrupt: is it ours, and is there work for the thread? */
 static irqreturn_t mx_irq(int irq, void *data)
 {
@@ -289,7 +326,9 @@ static irqreturn_t mx_irq(int irq, void *data)
 	for (i = 0; i < mx->nr_io; i++)
 		if (mx->io[i].vector == vector->index && mx_queue_pending(&mx->io[i]))
 			return IRQ_WAKE_THREAD;
-	return mx_irq_fatal(vector) ? IRQ_WAKE_THREAD : IRQ_NONE;
+	if (mx_irq_fatal(vector))
+		return IRQ_WAKE_THREAD;
+	return mx_irq_outrun(vector) ? IRQ_HANDLED : IRQ_NONE;
 }
 
 static irqreturn_t mx_irq_thread(int irq, void *data)
@@ -310,7 +349,7 @@ static irqreturn_t mx_irq_thread(int irq, void *data)
 		mx_exit(mx, idx);
 		any = true;
 	}
-	return any ? IRQ_HANDLED : IRQ_NONE;
+	return any || mx_irq_outrun(vector) ? IRQ_HANDLED : IRQ_NONE;
 }
 
 /* Requests every vector; the queues exist. */

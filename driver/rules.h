@@ -131,9 +131,19 @@ static inline struct mx_rq *mx_slot_complete(struct mx_slot *slots, u16 nr, u16 
 
 /* ------------------------------------------------------------------- jobs */
 
+/* A job that does nothing says nothing of models and buffers. */
+static inline bool mx_submit_is_bare(const struct mxaccel_submit *submit)
+{
+	return !(submit->model | submit->entry | submit->nr_seq | submit->tokens |
+		 submit->in_handle | submit->out_handle | submit->in_offset | submit->out_offset |
+		 submit->in_bytes | submit->out_bytes | submit->timeout_ms | submit->rsvd);
+}
+
 /* Is the form of a job right, whatever its buffers and its model are? 0 or negative errno. */
 static inline int mx_submit_check(const struct mxaccel_submit *submit, u64 hw_features)
 {
+	if (submit->flags == MXACCEL_SUBMIT_NOP)
+		return mx_submit_is_bare(submit) ? 0 : -EINVAL;
 	if (submit->flags & ~MXACCEL_SUBMIT_SCHEDULE || submit->rsvd || !submit->nr_seq ||
 	    !submit->tokens || submit->in_bytes & 3 ||
 	    submit->in_bytes / 4 / submit->tokens != submit->nr_seq ||

@@ -109,7 +109,7 @@ IOCTL(WAIT, mxaccel_wait, -ENODATA, true,
 	BROKEN(mxaccel_wait, count, 0, -EINVAL),
 	BROKEN(mxaccel_wait, rsvd, 1, -EINVAL));
 IOCTL(CANCEL, mxaccel_cancel, -ENOENT, false,
-	BROKEN(mxaccel_cancel, flags, 1, -EINVAL),
+	BROKEN(mxaccel_cancel, flags, 2, -EINVAL),
 	BROKEN(mxaccel_cancel, job, UINT64_MAX, -ENOENT));
 IOCTL(COUNTERS, mxaccel_counters, 0, true,
 	BROKEN(mxaccel_counters, scope, 3, -EINVAL),

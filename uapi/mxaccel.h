@@ -29,6 +29,8 @@
 #define MXACCEL_DRVFEAT_REUSE		(1ULL << 3)	/* mxaccel_model_program.chunks_addr */
 #define MXACCEL_DRVFEAT_HEALTH		(1ULL << 4)	/* mxaccel_query.health */
 #define MXACCEL_DRVFEAT_SCHEDULE	(1ULL << 5)	/* MXACCEL_SUBMIT_SCHEDULE */
+#define MXACCEL_DRVFEAT_NOP		(1ULL << 8)	/* MXACCEL_SUBMIT_NOP */
+#define MXACCEL_DRVFEAT_URING		(1ULL << 9)	/* MXACCEL_URING_SUBMIT, MXACCEL_CANCEL_USER_DATA */
 
 /**
  * struct mxaccel_query - what device and driver are (out only)
@@ -256,6 +258,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_submit, 80);
 MXACCEL_ASSERT_AT(struct mxaccel_submit, job, 72);
 
 #define MXACCEL_SUBMIT_SCHEDULE	0x1	/* the job's schedule instead of its result */
+#define MXACCEL_SUBMIT_NOP	0x2	/* nothing is done; but for size, flags and user_data all is zero */
 
 /**
  * struct mxaccel_completion - outcome of a job
@@ -301,10 +304,11 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_wait, 24);
 /**
  * struct mxaccel_cancel - ask to abort a job; its completion still comes
  * @size:	sizeof(struct)
- * @flags:	zero
- * @job:	job id
+ * @flags:	MXACCEL_CANCEL_USER_DATA or zero
+ * @job:	job id; with USER_DATA the user_data of the submission, for those by io_uring
  *
- * ENOENT no such job of this file in flight.
+ * ENOENT no such job of this file in flight. Of several jobs with that user_data,
+ * the oldest in flight is meant.
  */
 struct mxaccel_cancel {
 	__u32	size;
@@ -312,6 +316,8 @@ struct mxaccel_cancel {
 	__u64	job;
 };
 MXACCEL_ASSERT_SIZE(struct mxaccel_cancel, 16);
+
+#define MXACCEL_CANCEL_USER_DATA	0x1
 
 /**
  * struct mxaccel_counters - read counters, all at one moment
@@ -344,5 +350,20 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_counters, 24);
 #define MXACCEL_IOC_WAIT		_IOWR(MXACCEL_IOC_TYPE, 0x09, struct mxaccel_wait)
 #define MXACCEL_IOC_CANCEL		_IOWR(MXACCEL_IOC_TYPE, 0x0a, struct mxaccel_cancel)
 #define MXACCEL_IOC_COUNTERS		_IOWR(MXACCEL_IOC_TYPE, 0x0b, struct mxaccel_counters)
+
+/*
+ * By io_uring: IORING_OP_URING_CMD on a ring made with IORING_SETUP_SQE128, this
+ * number as cmd_op and a struct mxaccel_submit as the 80 bytes of the command. The
+ * checks and errors are those of MXACCEL_IOC_SUBMIT; the job's end comes to that
+ * ring alone: not to MXACCEL_IOC_WAIT and poll(). @job is not filled in.
+ *
+ * io_uring_cqe.res is 0, or the negative errno of the submission or of the job. On a
+ * ring with IORING_SETUP_CQE32, big_cqe[0] is the job's result if res is 0, and else,
+ * if the chip refused or ended the job, its status, field and (low half of) result.
+ */
+#define MXACCEL_URING_SUBMIT	_IOWR(MXACCEL_IOC_TYPE, 0x40, struct mxaccel_submit)
+#define MXACCEL_URING_STATUS(big_cqe)	((__u16)(big_cqe))
+#define MXACCEL_URING_FIELD(big_cqe)	((__u16)((big_cqe) >> 16))
+#define MXACCEL_URING_RESULT(big_cqe)	((__u32)((big_cqe) >> 32))
 
 #endif /* _UAPI_MXACCEL_H */
