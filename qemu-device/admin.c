@@ -132,7 +132,7 @@ static void mx_create_qp(MxState *s, MxCommand *cmd)
     if (!mx_no_ctx(cmd) || !MX_ZERO(cmd, create_qp.rsvd)) {
         return;
     }
-    if (!qid || qid > MXACCEL_IO_QUEUES || s->queue[qid].live) {
+    if (!qid || qid > s->queues || s->queue[qid].live) {
         mx_fail(cmd, MXACCEL_ST_BAD_QUEUE, MX_FIELD(create_qp.qid));
         return;
     }
@@ -166,7 +166,7 @@ static void mx_delete_qp(MxState *s, MxCommand *cmd)
     if (!mx_no_ctx(cmd) || !MX_ZERO(cmd, delete_qp.rsvd)) {
         return;
     }
-    if (!qid || qid > MXACCEL_IO_QUEUES || !s->queue[qid].live ||
+    if (!qid || qid > s->queues || !s->queue[qid].live ||
         s->queue[qid].deleting) {
         mx_fail(cmd, MXACCEL_ST_BAD_QUEUE, MX_FIELD(delete_qp.qid));
         return;
@@ -231,6 +231,12 @@ void mx_admin_command(MxState *s, MxCommand *cmd)
         break;
     case MXACCEL_ADM_COUNTERS:
         mx_counters(s, cmd);
+        break;
+    case MXACCEL_ADM_SHADOW:
+        mx_shadow_command(s, cmd);
+        break;
+    case MXACCEL_ADM_COALESCE:
+        mx_coalesce_command(s, cmd);
         break;
     default:
         mx_fail(cmd, MXACCEL_ST_BAD_OPCODE, MX_FIELD(opcode));

@@ -114,6 +114,10 @@ static bool mx_check_properties(MxState *s, Error **errp)
         error_setg(errp, "vectors must be 1 to %d", MX_MAX_VECTORS);
         return false;
     }
+    if (s->queues < 1 || s->queues > MXACCEL_IO_QUEUES) {
+        error_setg(errp, "queues must be 1 to %d", MXACCEL_IO_QUEUES);
+        return false;
+    }
     if (s->threads > 64) {
         error_setg(errp, "threads must be 1 to 64, or 0 for one per CPU");
         return false;
@@ -212,6 +216,7 @@ static void mx_exit(PCIDevice *pci)
         mx_fault_exit(s);
     }
     mx_tasks_exit(s);
+    mx_notify_exit(s);
     g_clear_pointer(&s->contexts, g_hash_table_destroy);
     g_clear_pointer(&s->programmings, g_hash_table_destroy);
     g_clear_pointer(&s->bounce, g_free);
@@ -259,6 +264,7 @@ static void mx_realize(PCIDevice *pci, Error **errp)
     s->bounce = g_malloc(MX_BOUNCE_BYTES);
     s->rung = MX_RUNG_ABORT;
     mx_fault_init(s);
+    mx_notify_init(s);
     mx_tasks_init(s);
 }
 
@@ -268,6 +274,9 @@ static MX_PROPERTY mx_properties[] = {
     DEFINE_PROP_STRING("isa", MxState, isa_name),
     DEFINE_PROP_UINT32("threads", MxState, threads, 0),
     DEFINE_PROP_UINT32("vectors", MxState, vectors, MX_NR_QUEUES),
+    DEFINE_PROP_UINT32("queues", MxState, queues, MXACCEL_IO_QUEUES),
+    DEFINE_PROP_BOOL("shadow", MxState, shadow, true),
+    DEFINE_PROP_BOOL("coalescing", MxState, coalescing, true),
     DEFINE_PROP_UINT64("seed", MxState, seed, 1),
     DEFINE_PROP_STRING("fidelity", MxState, fidelity),
     DEFINE_PROP_UINT32("age", MxState, age, 0),
@@ -305,6 +314,12 @@ static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
         "threads a job runs on, 0: one per CPU");
     object_class_property_set_description(klass, "vectors",
         "MSI-X vectors");
+    object_class_property_set_description(klass, "queues",
+        "I/O queue pairs");
+    object_class_property_set_description(klass, "shadow",
+        "the chip can have shadow doorbells");
+    object_class_property_set_description(klass, "coalescing",
+        "the chip can coalesce interrupts");
     object_class_property_set_description(klass, "seed",
         "serial number, which is the seed of all randomness");
     object_class_property_set_description(klass, "fidelity",

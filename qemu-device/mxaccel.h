@@ -35,6 +35,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(MxState, MXACCEL)
 /* How much is done in one go before the main loop gets a turn. */
 #define MX_BATCH_COMMANDS   256
 #define MX_BATCH_TASKS      32
+#define MX_BATCH_FETCH      16
 #define MX_BATCH_BYTES      (4 * MiB)
 
 /* No I/O command is fetched while jobs hold more host memory than this. */
@@ -122,6 +123,13 @@ typedef struct MxQueue {
     uint32_t nr_tasks;
     bool deleting;                  /* DELETE_QP waits for the tasks */
     uint16_t delete_cid;
+    bool shadowed;
+    uint64_t shadow;                /* struct mxaccel_shadow, if shadowed */
+    uint32_t cq_told;               /* completions before it were announced */
+    uint32_t nr_held;               /* completions behind a held interrupt */
+    uint32_t hold_most;             /* COALESCE */
+    uint32_t hold_us;
+    int64_t hold_until;             /* on the guest's clock, ns; 0: none held */
 } MxQueue;
 
 /* What a completion says. */
@@ -203,8 +211,11 @@ struct MxState {
     uint32_t age;
     uint32_t threads;
     uint32_t vectors;
+    uint32_t queues;
     uint64_t seed;
     bool timing;
+    bool shadow;
+    bool coalescing;
 
     struct mx_chip_config config;
     struct mx_chip *chip;
@@ -224,6 +235,7 @@ struct MxState {
     MxQueue queue[MX_NR_QUEUES];
     unsigned next_queue;            /* the bottom half starts with */
     uint32_t irq_due;               /* queues whose vector is to be raised */
+    QEMUTimer *hold_timer;          /* of interrupts that are held */
     uint64_t queue_bytes;           /* not yet in the chip's counter */
 
     GHashTable *contexts;           /* id -> MxContext */
@@ -276,6 +288,9 @@ void mx_queue_open(MxState *s, MxQueue *q, uint32_t sq_entries,
                    uint64_t sq_addr, uint32_t cq_entries,
                    uint64_t cq_addr, bool irq, uint16_t vector);
 void mx_queue_doorbell(MxState *s, uint32_t qid, uint32_t reg, uint32_t value);
+/* A position that the host gave; false, and a fatal error, if it cannot be. */
+bool mx_queue_set_tail(MxState *s, MxQueue *q, uint32_t value);
+bool mx_queue_set_head(MxState *s, MxQueue *q, uint32_t value);
 void mx_queue_complete(MxState *s, MxQueue *q, uint16_t cid, uint16_t status,
                        uint16_t field, uint64_t result);
 /* Writes a completion; faults have been seen to. */
@@ -284,6 +299,18 @@ void mx_queue_post(MxState *s, MxQueue *q, const MxEntry *entry);
 bool mx_queues_run(MxState *s);
 /* Raises due interrupts and counts bytes: at the end of each entry point. */
 void mx_queues_flush(MxState *s);
+
+/* notify.c: shadow doorbells and interrupts */
+void mx_notify_init(MxState *s);
+void mx_notify_exit(MxState *s);
+/* Reads the host's head of the completion queue; false after a fatal error. */
+bool mx_shadow_head(MxState *s, MxQueue *q);
+/* The queue is drained: true if more commands are there by now. */
+bool mx_shadow_rest(MxState *s, MxQueue *q);
+/* Is the vector to be raised, after completions were posted? */
+bool mx_queue_announce(MxState *s, MxQueue *q);
+void mx_shadow_command(MxState *s, MxCommand *cmd);
+void mx_coalesce_command(MxState *s, MxCommand *cmd);
 
 /* command.c: helpers to check a command */
 void mx_fail(MxCommand *cmd, uint16_t status, uint16_t field);

@@ -50,6 +50,9 @@ void mx_queue_post(MxState *s, MxQueue *q, const MxEntry *entry)
     trace_mxaccel_complete(q->qid, entry->cid, entry->status, entry->field,
                            entry->result);
     next = (q->cq_tail + 1) % q->cq_entries;
+    if (next == q->cq_head && q->shadowed && !mx_shadow_head(s, q)) {
+        return;
+    }
     if (next == q->cq_head) {
         /* Nobody need read what a pair that is being deleted has to say. */
         if (!q->deleting) {
@@ -114,16 +117,11 @@ static bool mx_check_flags(const MxQueue *q, MxCommand *cmd)
     return true;
 }
 
-/* Fetches the next command and carries it out, or starts it. */
-static void mx_queue_step(MxState *s, MxQueue *q)
+/* Carries the next command out, or starts it. */
+static void mx_queue_step(MxState *s, MxQueue *q, const struct mxaccel_sqe *sqe)
 {
-    MxCommand cmd = { .queue = q };
+    MxCommand cmd = { .queue = q, .sqe = *sqe };
 
-    if (!mx_dma_read(s, q->sq_addr + q->sq_head * sizeof(cmd.sqe), &cmd.sqe,
-                     sizeof(cmd.sqe))) {
-        mx_fatal(s, MXACCEL_FATAL_QUEUE_DMA);
-        return;
-    }
     s->queue_bytes += sizeof(cmd.sqe);
     q->sq_head = (q->sq_head + 1) % q->sq_entries;
     cmd.cid = le16_to_cpu(cmd.sqe.cid);
@@ -142,6 +140,21 @@ static void mx_queue_step(MxState *s, MxQueue *q)
     }
 }
 
+/* Reads up to @most entries that lie in a row; 0 after a fatal error. */
+static unsigned mx_queue_fetch(MxState *s, MxQueue *q, struct mxaccel_sqe *sqe,
+                               unsigned most)
+{
+    unsigned end = q->sq_tail > q->sq_head ? q->sq_tail : q->sq_entries;
+    unsigned nr = MIN(most, end - q->sq_head);
+
+    if (mx_dma_read(s, q->sq_addr + q->sq_head * sizeof(*sqe), sqe,
+                    nr * sizeof(*sqe))) {
+        return nr;
+    }
+    mx_fatal(s, MXACCEL_FATAL_QUEUE_DMA);
+    return 0;
+}
+
 /*
  * A queue rests while its tasks could fill its completion queue, and the I/O
  * queues while jobs hold much host memory: tasks that end start it again.
@@ -156,14 +169,23 @@ static bool mx_queue_has_work(MxState *s, const MxQueue *q)
 
 static void mx_queue_run(MxState *s, MxQueue *q, unsigned *left)
 {
+    struct mxaccel_sqe sqe[MX_BATCH_FETCH];
     uint64_t staged = s->staged_bytes;
+    unsigned nr;
 
     while (*left && mx_queue_has_work(s, q)) {
-        mx_queue_step(s, q);
-        (*left)--;
-        /* Copying input takes its time, too. */
-        if (s->staged_bytes > staged + MX_BATCH_BYTES) {
-            *left = 0;
+        nr = mx_queue_fetch(s, q, sqe, MIN(*left, MX_BATCH_FETCH));
+        for (unsigned i = 0; i < nr && mx_queue_has_work(s, q); i++) {
+            mx_queue_step(s, q, &sqe[i]);
+            (*left)--;
+            /* Copying input takes its time, too. */
+            if (s->staged_bytes > staged + MX_BATCH_BYTES) {
+                *left = 0;
+                return;
+            }
+        }
+        if (q->shadowed && q->sq_head == q->sq_tail && s->running) {
+            mx_shadow_rest(s, q);
         }
     }
 }
@@ -193,6 +215,9 @@ void mx_queues_flush(MxState *s)
         MxQueue *q = &s->queue[ctz32(due)];
 
         due &= due - 1;
+        if (!mx_queue_announce(s, q)) {
+            continue;
+        }
         trace_mxaccel_irq(q->qid, q->vector);
         if (!mx_fault_take(s, MX_FAULT_LOST_IRQ)) {
             mx_notify(s, q->vector);
@@ -200,43 +225,53 @@ void mx_queues_flush(MxState *s)
     }
 }
 
-static void mx_bad_doorbell(MxState *s, uint32_t qid, uint32_t value)
+static bool mx_bad_doorbell(MxState *s, const MxQueue *q, uint32_t value)
 {
     qemu_log_mask(LOG_GUEST_ERROR, "mxaccel: bad doorbell value %u, queue %u\n",
-                  value, qid);
+                  value, (unsigned)(q - s->queue));
     mx_fatal(s, MXACCEL_FATAL_BAD_DOORBELL);
+    return false;
+}
+
+bool mx_queue_set_tail(MxState *s, MxQueue *q, uint32_t value)
+{
+    if (value >= q->sq_entries) {
+        return mx_bad_doorbell(s, q, value);
+    }
+    q->sq_tail = value;
+    return true;
+}
+
+bool mx_queue_set_head(MxState *s, MxQueue *q, uint32_t value)
+{
+    uint32_t unread = (q->cq_tail + q->cq_entries - q->cq_head) % q->cq_entries;
+    uint32_t read = (value + q->cq_entries - q->cq_head) % q->cq_entries;
+
+    if (value >= q->cq_entries || read > unread) {
+        return mx_bad_doorbell(s, q, value);
+    }
+    q->cq_head = value;
+    return true;
 }
 
 void mx_queue_doorbell(MxState *s, uint32_t qid, uint32_t reg, uint32_t value)
 {
     MxQueue *q = &s->queue[qid];
     unsigned left = MX_BATCH_COMMANDS;
-    uint32_t unread, read;
 
     trace_mxaccel_doorbell(qid, reg, value);
     if (!s->running || q->deleting || mx_fault_absent(s)) {
         return;
     }
     if (!q->live) {
-        mx_bad_doorbell(s, qid, value);
-    } else if (reg == MXACCEL_DB_SQ_TAIL) {
-        if (value >= q->sq_entries) {
-            mx_bad_doorbell(s, qid, value);
-            return;
-        }
-        q->sq_tail = value;
+        mx_bad_doorbell(s, q, value);
+    } else if (reg == MXACCEL_DB_CQ_HEAD) {
+        mx_queue_set_head(s, q, value);
+    } else if (mx_queue_set_tail(s, q, value)) {
         mx_queue_run(s, q, &left);
         mx_queues_flush(s);
         if (!left) {
             qemu_bh_schedule(s->bh);
         }
-    } else {
-        unread = (q->cq_tail + q->cq_entries - q->cq_head) % q->cq_entries;
-        read = (value + q->cq_entries - q->cq_head) % q->cq_entries;
-        if (value >= q->cq_entries || read > unread) {
-            mx_bad_doorbell(s, qid, value);
-            return;
-        }
-        q->cq_head = value;
     }
 }

@@ -17,10 +17,10 @@
 
 #define MX_DOORBELL_BYTES   (32 * MXACCEL_DB_STRIDE)
 
-static uint64_t mx_cap(void)
+static uint64_t mx_cap(const MxState *s)
 {
     return (uint64_t)(MXACCEL_QUEUE_MAX - 1) << MXACCEL_CAP_MQES_SHIFT |
-           (uint64_t)MXACCEL_IO_QUEUES << MXACCEL_CAP_NQP_SHIFT |
+           (uint64_t)s->queues << MXACCEL_CAP_NQP_SHIFT |
            (uint64_t)ctz32(MXACCEL_DB_STRIDE) << MXACCEL_CAP_DBS_SHIFT |
            (uint64_t)MX_CAP_TO << MXACCEL_CAP_TO_SHIFT;
 }
@@ -67,10 +67,12 @@ static uint64_t mx_reg_value(MxState *s, hwaddr addr, bool *wide)
     *wide = true;
     switch (addr & ~7ull) {
     case MXACCEL_REG_CAP:
-        return mx_cap();
+        return mx_cap(s);
     case MXACCEL_REG_FEATURES:
         return MXACCEL_FEATURE_REUSE | MXACCEL_FEATURE_HEALTH |
-               MXACCEL_FEATURE_SCHEDULE;
+               MXACCEL_FEATURE_SCHEDULE |
+               (s->shadow ? MXACCEL_FEATURE_SHADOW : 0) |
+               (s->coalescing ? MXACCEL_FEATURE_COALESCE : 0);
     case MXACCEL_REG_ASQ:
         return s->asq;
     case MXACCEL_REG_ACQ:

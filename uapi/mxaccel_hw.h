@@ -76,6 +76,8 @@
 #define MXACCEL_FEATURE_REUSE		(1ULL << 0)	/* PROG_REUSE */
 #define MXACCEL_FEATURE_HEALTH		(1ULL << 1)	/* IDENTIFY_HEALTH */
 #define MXACCEL_FEATURE_SCHEDULE	(1ULL << 2)	/* JOB with MXACCEL_JOB_SCHEDULE */
+#define MXACCEL_FEATURE_SHADOW		(1ULL << 8)	/* SHADOW */
+#define MXACCEL_FEATURE_COALESCE	(1ULL << 9)	/* COALESCE */
 
 #define MXACCEL_PLATFORM_QEMU		1
 #define MXACCEL_PLATFORM_SILICON	2
@@ -127,6 +129,8 @@
 #define MXACCEL_ADM_PROG_REUSE		0x15	/* takes over resident chunks of equal content */
 #define MXACCEL_ADM_ABORT		0x20	/* stops a job */
 #define MXACCEL_ADM_COUNTERS		0x21	/* writes a snapshot of the counters */
+#define MXACCEL_ADM_SHADOW		0x28	/* gives a queue pair shadow doorbells */
+#define MXACCEL_ADM_COALESCE		0x29	/* makes a pair's interrupts fewer */
 
 /* I/O opcodes (queue pairs 1 and up) */
 #define MXACCEL_IO_NOP			0x00	/* does nothing */
@@ -248,6 +252,28 @@ struct mxaccel_sqe {
 			__u8	rsvd[52];
 		} abort;
 
+		/*
+		 * SHADOW: struct mxaccel_shadow at @addr, as long as the pair lives; before
+		 * its first command
+		 */
+		struct {
+			__le16	qid;		/* I/O queue pair */
+			__u8	rsvd[6];
+			__le64	addr;		/* DMA address, page-aligned */
+			__u8	rsvd2[40];
+		} shadow;
+
+		/*
+		 * COALESCE: a due interrupt is raised when @count completions have come
+		 * together since the last one, or @time_us after it became due
+		 */
+		struct {
+			__le16	qid;		/* I/O queue pair */
+			__le16	count;		/* 0 and 1: at once */
+			__le32	time_us;	/* up to MXACCEL_COALESCE_MAX_US */
+			__u8	rsvd[48];
+		} coalesce;
+
 		/* COUNTERS: writes MXACCEL_CTR_NR __le64 to @addr */
 		struct {
 			__le32	scope;		/* MXACCEL_SCOPE_*; CONTEXT: the one in @ctx */
@@ -293,6 +319,8 @@ MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog.offset, 16);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog.sg_addr, 32);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog_reuse.first, 16);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, prog_reuse.sg_addr, 32);
+MXACCEL_ASSERT_AT(struct mxaccel_sqe, shadow.addr, 16);
+MXACCEL_ASSERT_AT(struct mxaccel_sqe, coalesce.time_us, 12);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, counters.addr, 16);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, job.nr_seq, 16);
 MXACCEL_ASSERT_AT(struct mxaccel_sqe, job.in_offset, 32);
@@ -314,6 +342,37 @@ MXACCEL_ASSERT_AT(struct mxaccel_sqe, job.timeout_ms, 56);
 #define MXACCEL_SCOPE_DEVICE		0
 #define MXACCEL_SCOPE_CONTEXT		1
 #define MXACCEL_SCOPE_MODEL		2
+
+#define MXACCEL_COALESCE_MAX_US		1000000
+
+/**
+ * struct mxaccel_shadow - doorbells in host memory, one 128-byte struct per queue pair
+ * @sq_tail:	written by the host: as the doorbell, before each write of that
+ * @cq_head:	written by the host: as the doorbell, instead of it
+ * @cq_event:	written by the host: an interrupt is due when the completion entry of this
+ *		index has been posted; MXACCEL_EVENT_NONE: never
+ * @rsvd:	zero
+ * @sq_event:	written by the chip: the doorbell need be rung only when the submission
+ *		entry of this index has been put
+ * @rsvd2:	zero
+ *
+ * Who writes a position then reads the other's event, and who writes an event then
+ * reads the other's position, with a full barrier in between: so one of the two sees
+ * what the other wrote. The chip does not look at @sq_tail but when it has fetched all
+ * that it knows of.
+ */
+struct mxaccel_shadow {
+	__le32	sq_tail;
+	__le32	cq_head;
+	__le32	cq_event;
+	__u8	rsvd[52];
+	__le32	sq_event;
+	__u8	rsvd2[60];
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_shadow, 128);
+MXACCEL_ASSERT_AT(struct mxaccel_shadow, sq_event, 64);
+
+#define MXACCEL_EVENT_NONE		0xffffffff
 
 /**
  * struct mxaccel_cqe - completion queue entry, 16 bytes
