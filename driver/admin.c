@@ -6,9 +6,20 @@
  */
 #include <linux/completion.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/module.h>
 
 #include "mxaccel_drv.h"
 #include "trace.h"
+
+static ushort mx_coalesce_count;
+module_param_named(coalesce_count, mx_coalesce_count, ushort, 0444);
+MODULE_PARM_DESC(coalesce_count,
+		 "Completions for one interrupt, where the chip can hold it (default 0: each)");
+
+static uint mx_coalesce_us = 100;
+module_param_named(coalesce_us, mx_coalesce_us, uint, 0444);
+MODULE_PARM_DESC(coalesce_us,
+		 "Longest time for which such an interrupt is held, in us, up to a second (default 100)");
 
 struct mx_admin_rq {
 	struct mx_rq rq;
@@ -203,6 +214,38 @@ int mx_identify_models(struct mx_dev *mx, u32 index, struct mxaccel_model_info *
 	return mx_admin_page(mx, &sqe, &sqe.identify.addr, page);
 }
 
+/* Gives a new pair its doorbells in memory, if it has them. */
+static int mx_shadow_qp(struct mx_dev *mx, struct mx_queue *q, u16 *status)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_SHADOW,
+		.shadow.qid = cpu_to_le16(q->qid),
+		.shadow.addr = cpu_to_le64(q->shadow_dma),
+	};
+	int err;
+
+	if (!q->shadow)
+		return 0;
+	err = mx_admin(mx, &sqe, MX_ADMIN_TIMEOUT_MS, NULL, status);
+	q->shadowed = !err;
+	return err;
+}
+
+static int mx_coalesce_qp(struct mx_dev *mx, struct mx_queue *q, u16 *status)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_COALESCE,
+		.coalesce.qid = cpu_to_le16(q->qid),
+		.coalesce.count = cpu_to_le16(mx_coalesce_count),
+		.coalesce.time_us = cpu_to_le32(min_t(u32, mx_coalesce_us,
+						      MXACCEL_COALESCE_MAX_US)),
+	};
+
+	if (mx_coalesce_count < 2 || !(mx->hw_features & MXACCEL_FEATURE_COALESCE))
+		return 0;
+	return mx_admin(mx, &sqe, MX_ADMIN_TIMEOUT_MS, NULL, status);
+}
+
 int mx_create_qp(struct mx_dev *mx, struct mx_queue *q)
 {
 	struct mxaccel_sqe sqe = {
@@ -218,6 +261,10 @@ int mx_create_qp(struct mx_dev *mx, struct mx_queue *q)
 	u16 status;
 	int err = mx_admin(mx, &sqe, MX_ADMIN_TIMEOUT_MS, NULL, &status);
 
+	if (!err)
+		err = mx_shadow_qp(mx, q, &status);
+	if (!err)
+		err = mx_coalesce_qp(mx, q, &status);
 	if (err)
 		mx_record_error(mx, "cannot create queue pair %u: %s", q->qid,
 				mx_status_text(status));

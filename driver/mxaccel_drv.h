@@ -120,11 +120,15 @@ struct mx_rq {
  * @sq_dma:	its address for the chip
  * @cq_dma:	its address for the chip
  * @doorbell:	its page in BAR2
+ * @shadow:	its doorbells in memory; NULL: the chip has none, or it is the admin queue
+ * @shadow_dma:	their address for the chip
+ * @shadowed:	the chip uses them
  * @sq_lock:	protects @live, @sq_tail, @rung, @hint, @slots
  * @live:	the chip serves it; changed with both locks
  * @sq_tail:	next free entry
  * @rung:	what the chip was last told of it
  * @hint:	slot to try first
+ * @nr_irq:	commands in flight that wait for an interrupt
  * @slots:	@depth - 1 of them
  * @cq_lock:	protects @cq_phase and writes of @cq_head
  * @cq_head:	next entry to look at
@@ -141,12 +145,16 @@ struct mx_queue {
 	dma_addr_t sq_dma;
 	dma_addr_t cq_dma;
 	void __iomem *doorbell;
+	struct mxaccel_shadow *shadow;
+	dma_addr_t shadow_dma;
+	bool shadowed;
 
 	spinlock_t sq_lock;
 	bool live;
 	u16 sq_tail;
 	u16 rung;
 	u16 hint;
+	u16 nr_irq;
 	struct mx_slot *slots;
 
 	spinlock_t cq_lock;
@@ -380,6 +388,8 @@ struct mx_file {
 /* pci.c */
 extern struct class mx_class;
 extern struct workqueue_struct *mx_workqueue;
+
+/* irq.c */
 int mx_irq_init(struct mx_dev *mx);
 void mx_irq_exit(struct mx_dev *mx);
 

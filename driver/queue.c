@@ -6,7 +6,7 @@
  * out of range or not in flight is reported and dropped.
  */
 #include <linux/errno.h>
-#include <linux/interrupt.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 
 #include "mxaccel_drv.h"
@@ -31,6 +31,11 @@ const char *mx_status_text(u16 status)
 {
 	return status < ARRAY_SIZE(mx_statuses) ? mx_statuses[status].text : "unknown status";
 }
+
+static bool mx_shadow_doorbells = true;
+module_param_named(shadow_doorbells, mx_shadow_doorbells, bool, 0444);
+MODULE_PARM_DESC(shadow_doorbells,
+		 "Use doorbells in memory where the chip has them (default 1)");
 
 /**
  * mx_queue_init() - allocate a queue pair's memory
@@ -62,8 +67,15 @@ int mx_queue_init(struct mx_dev *mx, struct mx_queue *q, u16 qid, u16 depth, u16
 	q->cq = dma_alloc_coherent(dma, depth * sizeof(*q->cq), &q->cq_dma, GFP_KERNEL);
 	if (!q->cq)
 		goto free_sq;
+	if (!qid || !mx_shadow_doorbells || !(mx->hw_features & MXACCEL_FEATURE_SHADOW))
+		return 0;
+	q->shadow = dma_alloc_coherent(dma, PAGE_SIZE, &q->shadow_dma, GFP_KERNEL);
+	if (!q->shadow)
+		goto free_cq;
 	return 0;
 
+free_cq:
+	dma_free_coherent(dma, depth * sizeof(*q->cq), q->cq, q->cq_dma);
 free_sq:
 	dma_free_coherent(dma, depth * sizeof(*q->sq), q->sq, q->sq_dma);
 free_slots:
@@ -80,6 +92,8 @@ void mx_queue_free(struct mx_queue *q)
 	if (!q->slots)
 		return;
 	dma = &q->mx->pdev->dev;
+	if (q->shadow)
+		dma_free_coherent(dma, PAGE_SIZE, q->shadow, q->shadow_dma);
 	dma_free_coherent(dma, q->depth * sizeof(*q->cq), q->cq, q->cq_dma);
 	dma_free_coherent(dma, q->depth * sizeof(*q->sq), q->sq, q->sq_dma);
 	kfree(q->slots);
@@ -97,7 +111,11 @@ void mx_queue_start(struct mx_queue *q)
 	WRITE_ONCE(q->cq_phase, MXACCEL_CQE_PHASE);
 	q->sq_tail = 0;
 	q->rung = 0;
+	q->nr_irq = 0;
 	q->live = true;
+	q->shadowed = false;
+	if (q->shadow)
+		memset(q->shadow, 0, sizeof(*q->shadow));
 	spin_unlock(&q->sq_lock);
 	spin_unlock(&q->cq_lock);
 }
@@ -127,6 +145,8 @@ int mx_queue_put(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sqe)
 	rq->queue = q;
 	rq->cid = cid;
 	atomic_set(&rq->holds, 1);
+	if (!rq->polled)
+		WRITE_ONCE(q->nr_irq, q->nr_irq + 1);
 
 	sqe->cid = cpu_to_le16(rq->cid);
 	q->sq[q->sq_tail] = *sqe;
@@ -135,13 +155,29 @@ int mx_queue_put(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sqe)
 	return 0;
 }
 
+/* Has the chip to be told, or does it look at the tail by itself? With sq_lock. */
+static bool mx_queue_must_ring(struct mx_queue *q, u16 old)
+{
+	if (!q->shadowed)
+		return true;
+	dma_wmb();	/* the entries are there before the tail */
+	WRITE_ONCE(q->shadow->sq_tail, cpu_to_le32(q->sq_tail));
+	mb();		/* the chip writes its event, then reads the tail */
+	return mx_ring_passed(le32_to_cpu(READ_ONCE(q->shadow->sq_event)), old, q->sq_tail,
+			      q->depth);
+}
+
 /* Tells the chip of all that was put. Any context. */
 void mx_queue_ring(struct mx_queue *q)
 {
+	u16 old;
+
 	spin_lock(&q->sq_lock);
-	if (q->live && q->rung != q->sq_tail) {
+	old = q->rung;
+	if (q->live && old != q->sq_tail) {
 		q->rung = q->sq_tail;
-		writel(q->sq_tail, q->doorbell + MXACCEL_DB_SQ_TAIL);
+		if (mx_queue_must_ring(q, old))
+			writel(q->sq_tail, q->doorbell + MXACCEL_DB_SQ_TAIL);
 	}
 	spin_unlock(&q->sq_lock);
 }
@@ -152,6 +188,9 @@ void mx_queue_ring(struct mx_queue *q)
  */
 void mx_queue_kick(struct mx_queue *q)
 {
+	/* Whoever says so looks at the ring afterwards, and asks for interrupts again. */
+	if (q->shadowed)
+		WRITE_ONCE(q->shadow->cq_event, cpu_to_le32(MXACCEL_EVENT_NONE));
 	mx_queue_ring(q);
 	if (mx_queue_poll(q))
 		set_bit(0, &q->looked);
@@ -205,8 +244,56 @@ static struct mx_rq *mx_cqe_match(struct mx_queue *q, const struct mxaccel_cqe *
 
 	spin_lock(&q->sq_lock);
 	rq = mx_slot_complete(q->slots, q->depth - 1, le16_to_cpu(cqe->cid));
+	if (rq && !rq->polled)
+		WRITE_ONCE(q->nr_irq, q->nr_irq - 1);
 	spin_unlock(&q->sq_lock);
 	return rq;
+}
+
+/* Takes the next entry, which is new. Return: the command that it ends, or NULL. With cq_lock. */
+static struct mx_rq *mx_queue_take(struct mx_queue *q)
+{
+	struct mxaccel_cqe cqe;
+	struct mx_rq *rq;
+	u16 next;
+
+	/* The rest of the entry is valid once its phase is. */
+	dma_rmb();
+	cqe = q->cq[q->cq_head];
+	rq = mx_cqe_match(q, &cqe);
+	if (rq) {
+		rq->status = le16_to_cpu(cqe.status) >> MXACCEL_CQE_STATUS_SHIFT;
+		rq->error = mx_status_errno(rq->status);
+		rq->field = le16_to_cpu(cqe.field);
+		rq->result = le64_to_cpu(cqe.result);
+	} else {
+		dev_warn_ratelimited(&q->mx->dev,
+				     "queue %u: completion of id %#x, which is not in flight, ignored\n",
+				     q->qid, le16_to_cpu(cqe.cid));
+	}
+	next = mx_ring_next(q->cq_head, q->depth);
+	WRITE_ONCE(q->cq_head, next);
+	WRITE_ONCE(q->cq_phase, mx_ring_phase(next, q->cq_phase));
+	return rq;
+}
+
+/*
+ * Tells the chip that @got entries were taken, and from where on we want an interrupt.
+ * With cq_lock. Return: whether there is a new entry, which may not have been announced.
+ */
+static bool mx_queue_seen(struct mx_queue *q, unsigned int got)
+{
+	if (!q->shadowed) {
+		if (got)
+			writel(q->cq_head, q->doorbell + MXACCEL_DB_CQ_HEAD);
+		return false;
+	}
+	mb();	/* the entries were read before the chip may write them again */
+	WRITE_ONCE(q->shadow->cq_head, cpu_to_le32(q->cq_head));
+	WRITE_ONCE(q->shadow->cq_event,
+		   cpu_to_le32(READ_ONCE(q->nr_irq) ? q->cq_head : MXACCEL_EVENT_NONE));
+	mb();	/* the chip writes entries, then reads the event */
+	return mx_queue_pending(q);
 }
 
 /**
@@ -217,36 +304,22 @@ static struct mx_rq *mx_cqe_match(struct mx_queue *q, const struct mxaccel_cqe *
  */
 bool mx_queue_poll(struct mx_queue *q)
 {
-	struct mxaccel_cqe cqe;
-	unsigned int seen = 0;
+	unsigned int seen = 0, got;
 	struct mx_rq *rq;
 	LIST_HEAD(done);
-	u16 next;
 
 	spin_lock(&q->cq_lock);
-	while (seen < q->depth && q->live && mx_queue_pending(q)) {
-		/* The rest of the entry is valid once its phase is. */
-		dma_rmb();
-		cqe = q->cq[q->cq_head];
-		rq = mx_cqe_match(q, &cqe);
-		if (rq) {
-			rq->status = le16_to_cpu(cqe.status) >> MXACCEL_CQE_STATUS_SHIFT;
-			rq->error = mx_status_errno(rq->status);
-			rq->field = le16_to_cpu(cqe.field);
-			rq->result = le64_to_cpu(cqe.result);
-			list_add_tail(&rq->node, &done);
-		} else {
-			dev_warn_ratelimited(&q->mx->dev,
-					     "queue %u: completion of id %#x, which is not in flight, ignored\n",
-					     q->qid, le16_to_cpu(cqe.cid));
+	do {
+		got = 0;
+		while (seen + got < q->depth && q->live && mx_queue_pending(q)) {
+			rq = mx_queue_take(q);
+			if (rq)
+				list_add_tail(&rq->node, &done);
+			got++;
 		}
-		next = mx_ring_next(q->cq_head, q->depth);
-		WRITE_ONCE(q->cq_head, next);
-		WRITE_ONCE(q->cq_phase, mx_ring_phase(next, q->cq_phase));
-		seen++;
-	}
-	if (seen)
-		writel(q->cq_head, q->doorbell + MXACCEL_DB_CQ_HEAD);
+		seen += got;
+		/* What comes in after this is announced. */
+	} while (q->live && mx_queue_seen(q, got) && seen < q->depth);
 	spin_unlock(&q->cq_lock);
 
 	mx_rqs_done(&done);
@@ -284,103 +357,4 @@ void mx_queue_fail(struct mx_queue *q)
 	}
 	spin_unlock(&q->sq_lock);
 	mx_rqs_done(&done);
-}
-
-/* The chip raises vector 0 when it stops with a fatal error. */
-static bool mx_irq_fatal(struct mx_vector *vector)
-{
-	u32 status;
-
-	if (vector->index)
-		return false;
-	status = readl(vector->mx->regs + MXACCEL_REG_STATUS);
-	return status & MXACCEL_STATUS_FATAL;
-}
-
-/* Did somebody else take what this interrupt announced? */
-static bool mx_irq_outrun(struct mx_vector *vector)
-{
-	struct mx_dev *mx = vector->mx;
-	bool outrun = false;
-	unsigned int i;
-
-	if (!vector->index)
-		outrun |= test_and_clear_bit(0, &mx->admin.looked);
-	for (i = 0; i < mx->nr_io; i++)
-		if (mx->io[i].vector == vector->index)
-			outrun |= test_and_clear_bit(0, &mx->io[i].looked);
-	return outrun;
-}
-
-/* Hard interrupt: is it ours, and is there work for the thread? */
-static irqreturn_t mx_irq(int irq, void *data)
-{
-	struct mx_vector *vector = data;
-	struct mx_dev *mx = vector->mx;
-	unsigned int i;
-
-	if (mx_inject_interrupt())
-		return IRQ_HANDLED;
-	if (!vector->index && mx_queue_pending(&mx->admin))
-		return IRQ_WAKE_THREAD;
-	for (i = 0; i < mx->nr_io; i++)
-		if (mx->io[i].vector == vector->index && mx_queue_pending(&mx->io[i]))
-			return IRQ_WAKE_THREAD;
-	if (mx_irq_fatal(vector))
-		return IRQ_WAKE_THREAD;
-	return mx_irq_outrun(vector) ? IRQ_HANDLED : IRQ_NONE;
-}
-
-static irqreturn_t mx_irq_thread(int irq, void *data)
-{
-	struct mx_vector *vector = data;
-	struct mx_dev *mx = vector->mx;
-	bool any = false;
-	unsigned int i;
-	int idx;
-
-	if (!vector->index)
-		any |= mx_queue_poll(&mx->admin);
-	for (i = 0; i < mx->nr_io; i++)
-		if (mx->io[i].vector == vector->index)
-			any |= mx_queue_poll(&mx->io[i]);
-	if (!any && mx_irq_fatal(vector) && mx_enter(mx, &idx)) {
-		mx_fail(mx, READ_ONCE(mx->generation), "chip reports a failure");
-		mx_exit(mx, idx);
-		any = true;
-	}
-	return any || mx_irq_outrun(vector) ? IRQ_HANDLED : IRQ_NONE;
-}
-
-/* Requests every vector; the queues exist. */
-int mx_irq_init(struct mx_dev *mx)
-{
-	unsigned int i;
-	int err;
-
-	for (i = 0; i < mx->nr_vectors; i++) {
-		struct mx_vector *vector = &mx->vectors[i];
-
-		vector->mx = mx;
-		vector->index = i;
-		snprintf(vector->name, sizeof(vector->name), "%s-%u", dev_name(&mx->dev), i);
-		err = request_threaded_irq(pci_irq_vector(mx->pdev, i), mx_irq, mx_irq_thread, 0,
-					   vector->name, vector);
-		if (err)
-			goto undo;
-	}
-	return 0;
-
-undo:
-	while (i--)
-		free_irq(pci_irq_vector(mx->pdev, i), &mx->vectors[i]);
-	return err;
-}
-
-void mx_irq_exit(struct mx_dev *mx)
-{
-	unsigned int i;
-
-	for (i = 0; i < mx->nr_vectors; i++)
-		free_irq(pci_irq_vector(mx->pdev, i), &mx->vectors[i]);
 }

@@ -75,6 +75,17 @@ static inline bool mx_cqe_is_new(__le16 status, u16 phase)
 	return (le16_to_cpu(status) & MXACCEL_CQE_PHASE) == phase;
 }
 
+/*
+ * Is the entry @event among those from @from to before @to? An index that is none is
+ * taken for one of them: it comes from the chip.
+ */
+static inline bool mx_ring_passed(u32 event, u16 from, u16 to, u16 depth)
+{
+	if (event >= depth)
+		return true;
+	return from <= to ? event >= from && event < to : event >= from || event < to;
+}
+
 /* ------------------------------------------------------------ command ids */
 
 /**

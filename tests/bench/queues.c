@@ -94,7 +94,9 @@ static void prepare(struct contestant *c)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
 
-	memset(sqe, 0, 128);
+	/* Entries of this ring are twice as long as their type. */
+	memset(sqe, 0, sizeof(*sqe));
+	memset(sqe + 1, 0, sizeof(*sqe));
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->fd = c->fd;
 	if (c->nvme) {
