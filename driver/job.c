@@ -17,9 +17,22 @@ MODULE_PARM_DESC(job_timeout_ms,
 		 "Deadline of jobs that ask for none, in ms, times the platform's timeout scale (default 120000)");
 
 
+static struct kmem_cache *mx_job_cache;
+
+int mx_jobs_init(void)
+{
+	mx_job_cache = KMEM_CACHE(mx_job, SLAB_ACCOUNT);
+	return mx_job_cache ? 0 : -ENOMEM;
+}
+
+void mx_jobs_exit(void)
+{
+	kmem_cache_destroy(mx_job_cache);
+}
+
 static void mx_job_free(struct kref *ref)
 {
-	kfree(container_of(ref, struct mx_job, ref));
+	kmem_cache_free(mx_job_cache, container_of(ref, struct mx_job, ref));
 }
 
 void mx_job_put(struct mx_job *job)
@@ -224,7 +237,10 @@ static int mx_job_queue(struct mx_job *job, const struct mxaccel_submit *submit)
 		mx_job_delist(job);
 		return err;
 	}
-	queue_delayed_work(mx_workqueue, &mx->watchdog, HZ);
+	/* One that is pending finds this job: it was counted before. */
+	smp_mb();
+	if (!delayed_work_pending(&mx->watchdog))
+		queue_delayed_work(mx_workqueue, &mx->watchdog, HZ);
 	return 0;
 }
 
@@ -239,17 +255,27 @@ static int mx_job_queue(struct mx_job *job, const struct mxaccel_submit *submit)
 struct mx_job *mx_job_new(struct mx_file *file, const struct mxaccel_submit *submit,
 			  enum mx_door door)
 {
-	struct mx_job *job = kzalloc(sizeof(*job), GFP_KERNEL_ACCOUNT);
+	struct mx_job *job = kmem_cache_alloc(mx_job_cache, GFP_KERNEL);
 
 	if (!job)
 		return NULL;
+	/* Member by member: most of a job is of no use to one that does nothing. */
 	kref_init(&job->ref);
 	job->rq.done = mx_job_done;
 	job->rq.polled = door == MX_DOOR_POLLED;
+	atomic_set(&job->rq.holds, 0);
 	job->file = file;
-	job->door = door;
+	job->in = NULL;
+	job->out = NULL;
+	job->grant = NULL;
 	job->out_offset = submit->out_offset;
 	job->out_bytes = submit->out_bytes;
+	job->expired = false;
+	job->door = door;
+	atomic_set(&job->issue, MX_ISSUING);
+	job->cmd = NULL;
+	job->owner = NULL;
+	job->cancelling = 0;
 	job->completion.job = atomic64_inc_return(&file->mx->next_job);
 	job->completion.user_data = submit->user_data;
 	return job;

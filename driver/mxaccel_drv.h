@@ -84,7 +84,7 @@ struct mx_queue;
  * struct mx_rq - a command on its way through a queue
  * @done:	called once, in process context with no lock held, when the
  *		outcome below is valid
- * @node:	while being completed
+ * @next:	while being completed
  * @queue:	where it was submitted
  * @cid:	command id
  * @polled:	who waits for it looks at the ring, so that it needs no interrupt
@@ -97,7 +97,7 @@ struct mx_queue;
  */
 struct mx_rq {
 	void (*done)(struct mx_rq *rq);
-	struct list_head node;
+	struct mx_rq *next;
 	struct mx_queue *queue;
 	u16 cid;
 	bool polled;
@@ -526,6 +526,8 @@ int mx_model_program(struct mx_file *file, void *arg);
 int mx_job_submit(struct mx_file *file, void *arg);
 int mx_job_cancel(struct mx_file *file, void *arg);
 void mx_watchdog(struct work_struct *work);
+int mx_jobs_init(void);
+void mx_jobs_exit(void);
 
 /* wait.c */
 int mx_job_wait(struct mx_file *file, void *arg);

@@ -369,9 +369,13 @@ static int __init mx_init(void)
 {
 	int err;
 
+	err = mx_jobs_init();
+	if (err)
+		return err;
+	err = -ENOMEM;
 	mx_workqueue = alloc_workqueue(MX_NAME, WQ_UNBOUND, 0);
 	if (!mx_workqueue)
-		return -ENOMEM;
+		goto free_jobs;
 	err = alloc_chrdev_region(&mx_devt, 0, MX_MINORS, MX_NAME);
 	if (err)
 		goto free_workqueue;
@@ -396,6 +400,8 @@ free_region:
 	unregister_chrdev_region(mx_devt, MX_MINORS);
 free_workqueue:
 	destroy_workqueue(mx_workqueue);
+free_jobs:
+	mx_jobs_exit();
 	return err;
 }
 
@@ -406,6 +412,7 @@ static void __exit mx_exit_module(void)
 	mx_pmu_exit();
 	/* Buffers whose last mapping went away are freed here. */
 	destroy_workqueue(mx_workqueue);
+	mx_jobs_exit();
 	class_unregister(&mx_class);
 	unregister_chrdev_region(mx_devt, MX_MINORS);
 	ida_destroy(&mx_ids);

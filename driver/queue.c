@@ -207,24 +207,48 @@ bool mx_rq_hold(struct mx_rq *rq)
 	return atomic_inc_not_zero(&rq->holds);
 }
 
+/* With sq_lock. */
+static void mx_rq_put_locked(struct mx_rq *rq)
+{
+	if (atomic_dec_and_test(&rq->holds))
+		rq->queue->slots[rq->cid & MX_CID_SLOT_MASK].busy = false;
+}
+
 void mx_rq_put(struct mx_rq *rq)
 {
 	struct mx_queue *q = rq->queue;
 
-	if (!atomic_dec_and_test(&rq->holds))
-		return;
 	spin_lock(&q->sq_lock);
-	q->slots[rq->cid & MX_CID_SLOT_MASK].busy = false;
+	mx_rq_put_locked(rq);
 	spin_unlock(&q->sq_lock);
 }
 
-static void mx_rqs_done(struct list_head *list)
+/* Commands of a queue that have ended, oldest first */
+struct mx_ended {
+	struct mx_rq *first;
+	struct mx_rq **last;
+};
+
+static void mx_ended_add(struct mx_ended *ended, struct mx_rq *rq)
+{
+	rq->next = NULL;
+	*ended->last = rq;
+	ended->last = &rq->next;
+}
+
+/* Their places in the ring are free: the chip has been told, or is stopped. */
+static void mx_ended_done(struct mx_queue *q, struct mx_ended *ended)
 {
 	struct mx_rq *rq, *next;
 
-	list_for_each_entry_safe(rq, next, list, node) {
-		list_del(&rq->node);
-		mx_rq_put(rq);
+	if (!ended->first)
+		return;
+	spin_lock(&q->sq_lock);
+	for (rq = ended->first; rq; rq = rq->next)
+		mx_rq_put_locked(rq);
+	spin_unlock(&q->sq_lock);
+	for (rq = ended->first; rq; rq = next) {
+		next = rq->next;
 		rq->done(rq);
 	}
 }
@@ -237,20 +261,18 @@ bool mx_queue_pending(struct mx_queue *q)
 	return mx_cqe_is_new(READ_ONCE(cqe->status), READ_ONCE(q->cq_phase));
 }
 
-/* The command that an entry completes, or NULL. */
+/* The command that an entry completes, or NULL. With both locks. */
 static struct mx_rq *mx_cqe_match(struct mx_queue *q, const struct mxaccel_cqe *cqe)
 {
 	struct mx_rq *rq;
 
-	spin_lock(&q->sq_lock);
 	rq = mx_slot_complete(q->slots, q->depth - 1, le16_to_cpu(cqe->cid));
 	if (rq && !rq->polled)
 		WRITE_ONCE(q->nr_irq, q->nr_irq - 1);
-	spin_unlock(&q->sq_lock);
 	return rq;
 }
 
-/* Takes the next entry, which is new. Return: the command that it ends, or NULL. With cq_lock. */
+/* Takes the next entry, which is new. Return: the command that it ends, or NULL. With both locks. */
 static struct mx_rq *mx_queue_take(struct mx_queue *q)
 {
 	struct mxaccel_cqe cqe;
@@ -304,25 +326,27 @@ static bool mx_queue_seen(struct mx_queue *q, unsigned int got)
  */
 bool mx_queue_poll(struct mx_queue *q)
 {
+	struct mx_ended ended = { .last = &ended.first };
 	unsigned int seen = 0, got;
 	struct mx_rq *rq;
-	LIST_HEAD(done);
 
 	spin_lock(&q->cq_lock);
 	do {
 		got = 0;
+		spin_lock(&q->sq_lock);
 		while (seen + got < q->depth && q->live && mx_queue_pending(q)) {
 			rq = mx_queue_take(q);
 			if (rq)
-				list_add_tail(&rq->node, &done);
+				mx_ended_add(&ended, rq);
 			got++;
 		}
+		spin_unlock(&q->sq_lock);
 		seen += got;
 		/* What comes in after this is announced. */
 	} while (q->live && mx_queue_seen(q, got) && seen < q->depth);
 	spin_unlock(&q->cq_lock);
 
-	mx_rqs_done(&done);
+	mx_ended_done(q, &ended);
 	return seen;
 }
 
@@ -339,8 +363,8 @@ void mx_queue_block(struct mx_queue *q)
 /* The chip was stopped: every command in flight on a blocked queue ends with ENODEV. */
 void mx_queue_fail(struct mx_queue *q)
 {
+	struct mx_ended ended = { .last = &ended.first };
 	struct mx_rq *rq;
-	LIST_HEAD(done);
 	u16 i;
 
 	spin_lock(&q->sq_lock);
@@ -353,8 +377,8 @@ void mx_queue_fail(struct mx_queue *q)
 		rq->error = -ENODEV;
 		rq->field = 0;
 		rq->result = 0;
-		list_add_tail(&rq->node, &done);
+		mx_ended_add(&ended, rq);
 	}
 	spin_unlock(&q->sq_lock);
-	mx_rqs_done(&done);
+	mx_ended_done(q, &ended);
 }

@@ -4,6 +4,7 @@
  * what the answer tells.
  */
 #include "mxaccel.h"
+#include "qemu/cutils.h"
 
 void mx_fail(MxCommand *cmd, uint16_t status, uint16_t field)
 {
@@ -15,15 +16,11 @@ void mx_fail(MxCommand *cmd, uint16_t status, uint16_t field)
 /* Reserved bytes of the entry: false and BAD_FIELD if one is set. */
 bool mx_zero(MxCommand *cmd, uint16_t offset, uint16_t bytes)
 {
-    const uint8_t *at = (const uint8_t *)&cmd->sqe + offset;
-
-    for (uint16_t i = 0; i < bytes; i++) {
-        if (at[i]) {
-            mx_fail(cmd, MXACCEL_ST_BAD_FIELD, offset);
-            return false;
-        }
+    if (buffer_is_zero((const uint8_t *)&cmd->sqe + offset, bytes)) {
+        return true;
     }
-    return true;
+    mx_fail(cmd, MXACCEL_ST_BAD_FIELD, offset);
+    return false;
 }
 
 /* For commands without a context. */
