@@ -19,9 +19,19 @@ MODULE_PARM_DESC(job_timeout_ms,
 
 static struct kmem_cache *mx_job_cache;
 
+/* With a constructor, and so not cleared at each use: mx_job_new() sets what matters. */
+static void mx_job_construct(void *mem)
+{
+	struct mx_job *job = mem;
+
+	INIT_LIST_HEAD(&job->node);
+	INIT_WORK(&job->cancel_work, mx_uring_cancel_work);
+}
+
 int mx_jobs_init(void)
 {
-	mx_job_cache = KMEM_CACHE(mx_job, SLAB_ACCOUNT);
+	mx_job_cache = kmem_cache_create("mxaccel_job", sizeof(struct mx_job), 0, SLAB_ACCOUNT,
+					 mx_job_construct);
 	return mx_job_cache ? 0 : -ENOMEM;
 }
 

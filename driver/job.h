@@ -81,5 +81,6 @@ bool mx_job_hold(struct mx_job *job);
 void mx_job_release(struct mx_job *job);
 
 void mx_uring_done(struct mx_job *job);
+void mx_uring_cancel_work(struct work_struct *work);
 
 #endif /* MXACCEL_JOB_H */

@@ -241,7 +241,7 @@ int mx_uring_iopoll(struct io_uring_cmd *cmd, struct io_comp_batch *batch, unsig
 
 /* ----------------------------------------------------------------- cancelling */
 
-static void mx_uring_cancel_work(struct work_struct *work)
+void mx_uring_cancel_work(struct work_struct *work)
 {
 	struct mx_job *job = container_of(work, struct mx_job, cancel_work);
 	struct mx_dev *mx = job->rq.queue->mx;
@@ -265,7 +265,6 @@ static void mx_uring_abort(struct mx_job *job)
 		return;
 	}
 	get_device(&job->rq.queue->mx->dev);
-	INIT_WORK(&job->cancel_work, mx_uring_cancel_work);
 	queue_work(mx_workqueue, &job->cancel_work);
 }
 

@@ -50,12 +50,14 @@ def valid(dev):
         "prog_abort": (prog_end(hw.ADM_PROG_ABORT, 1, prog),
                        [(12, 16), (16, 24), (24, 32), (32, 40), (40, 64)]),
         "abort": (abort(1, 1), [(12, 64)]),
+        "shadow": (entry(hw.ADM_SHADOW, struct.pack("<H6xQ", 1, page)), [(10, 16), (24, 64)]),
+        "coalesce": (entry(hw.ADM_COALESCE, struct.pack("<HHI", 1, 0, 0)), [(16, 64)]),
         "counters": (counters(hw.SCOPE_DEVICE, page), [(12, 16), (24, 64)]),
     }
 
 
 WITHOUT_CTX = ("nop", "identify", "models", "health", "create_qp", "delete_qp", "delete", "abort",
-               "counters")
+               "shadow", "coalesce", "counters")
 
 
 def test_reserved_fields(ready):
