@@ -102,8 +102,9 @@ int mx_job_wait(struct mx_file *file, void *arg)
 			wait->count = max(reaped, 0);
 			return min(reaped, 0);
 		}
+		/* EINTR, but to go on if it was only work for this task, as of io_uring. */
 		if (left < 0)
-			return -EINTR;
+			return -ERESTARTNOHAND;
 		if (mx_wait_over(file))
 			return -ENODATA;
 		/* If there is time left, another thread was faster: wait for the next. */

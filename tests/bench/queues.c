@@ -94,6 +94,8 @@ static void prepare(struct contestant *c)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
 
+	if (!sqe)
+		fail("io_uring_get_sqe");
 	/* Entries of this ring are twice as long as their type. */
 	memset(sqe, 0, sizeof(*sqe));
 	memset(sqe + 1, 0, sizeof(*sqe));
