@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The kselftest programs, which run in the VM. Their harness is the kernel's own.
 
-SELFTEST_PROGS   := ioctls buffers models jobs isolation lifetime sysfs fail_nth
+SELFTEST_PROGS   := ioctls buffers models jobs uring isolation lifetime sysfs fail_nth
 SELFTEST_HARNESS := $(B)/kselftest/kselftest_harness.h
 SELFTEST_OBJS    := $(B)/obj/selftests/mxtest.o $(B)/obj/selftests/testmodel.o
 SELFTEST_BINS    := $(SELFTEST_PROGS:%=$(B)/selftests/%)
@@ -17,7 +17,7 @@ $(B)/obj/selftests/%.o: selftests/%.c selftests/build.mk $(SELFTEST_HARNESS)
 
 $(SELFTEST_BINS): $(B)/selftests/%: $(B)/obj/selftests/%.o $(SELFTEST_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcrypto -lm
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring -lcrypto -lm
 
 $(B)/selftests/%: selftests/%.sh
 	@mkdir -p $(@D)
