@@ -53,9 +53,23 @@ int calibrate_reserve(const struct mx_chip_config *chip, struct mxaccel_model **
 int calibrate_steps(const struct calibrate_input *input, enum calibrate_method method,
 		    json_t **products);
 
-/* The CALIBRATION section: text, method, chip, and @products. Return: 0 or -1. */
-int calibrate_describe(const struct calibrate_input *input, const char *path,
-		       enum calibrate_method method, json_t *products, json_t **calibration);
+/**
+ * struct calibration_settings - how a model is calibrated
+ * @file:	of sentences; NULL: it is not
+ * @tokens:	that are used of it at most
+ * @smooth:	alpha of smooth.h; negative: not smoothed
+ */
+struct calibration_settings {
+	const char *file;
+	enum calibrate_method method;
+	uint32_t tokens;
+	double smooth;
+};
+
+/* The CALIBRATION section, @products empty without steps. Return: 0 or -1. */
+int calibrate_describe(const struct calibration_settings *settings,
+		       const struct calibration_text *text, const struct mx_chip_config *chip,
+		       json_t *products, json_t **calibration);
 
 /* The same for people */
 void calibrate_print(const json_t *calibration, FILE *to);

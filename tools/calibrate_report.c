@@ -6,27 +6,29 @@
 #include "calibrate.h"
 #include "mxmap.h"
 
-int calibrate_describe(const struct calibrate_input *input, const char *path,
-		       enum calibrate_method method, json_t *products, json_t **calibration)
+int calibrate_describe(const struct calibration_settings *settings,
+		       const struct calibration_text *text, const struct mx_chip_config *chip,
+		       json_t *products, json_t **calibration)
 {
-	const struct calibration_text *text = input->text;
-	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	const char *slash = strrchr(settings->file, '/');
 	char sha256[65];
 	size_t i;
 
 	for (i = 0; i < sizeof(text->sha256); i++)
 		sprintf(sha256 + 2 * i, "%02x", text->sha256[i]);
-	*calibration = json_pack("{s:{s:s?, s:s, s:I, s:I, s:I, s:I}, s:s, s:s, s:i, s:O}",
-				 "text", "file", name, "sha256", sha256,
-				 "sentences", (json_int_t)text->lines,
+	*calibration = json_pack("{s:{s:s, s:s, s:I, s:I, s:I, s:I}, s:s, s:s, s:o}",
+				 "text", "file", slash ? slash + 1 : settings->file,
+				 "sha256", sha256, "sentences", (json_int_t)text->lines,
 				 "used", (json_int_t)text->used,
 				 "tokens", (json_int_t)text->tokens, "cut", (json_int_t)text->cut,
-				 "method", method == CALIBRATE_MAX ? "max" : "mse",
-				 "chip", input->chip->name,
-				 "adc_bits", (int)input->chip->large_adc_bits,
-				 "products", products);
-	return *calibration ? 0 : mxmap_fail("cannot describe the calibration: the name of %s is not UTF-8",
-					     path);
+				 "chip", chip->name,
+				 "method", settings->method == CALIBRATE_MAX ? "max" : "mse",
+				 "smooth", settings->smooth < 0 ? json_null() :
+								  json_real(settings->smooth));
+	if (!*calibration)
+		return mxmap_fail("cannot describe the calibration: the name of %s is not UTF-8",
+				  settings->file);
+	return json_object_set(*calibration, "products", products) ? mxmap_no_memory() : 0;
 }
 
 static json_int_t integer(const json_t *object, const char *name)
@@ -55,6 +57,8 @@ void calibrate_print(const json_t *calibration, FILE *to)
 	const json_t *products = json_object_get(calibration, "products"), *product;
 	size_t i;
 
+	if (!json_array_size(products))
+		return;
 	fprintf(to, "calibration with %" JSON_INTEGER_FORMAT " of %" JSON_INTEGER_FORMAT
 		" sentences, %" JSON_INTEGER_FORMAT " tokens, method %s: steps of each slice; conversions clamped and rounded in %%\n",
 		integer(text, "used"), integer(text, "sentences"), integer(text, "tokens"),

@@ -26,6 +26,7 @@
 #include "place_report.h"
 #include "program.h"
 #include "quantise.h"
+#include "smooth.h"
 
 /* Everything that a mapping needs; freed as a whole. */
 struct mapping {
@@ -74,6 +75,11 @@ static int set_name(struct mapping *m)
 	return ret;
 }
 
+static bool sets_steps(const struct mapping *m)
+{
+	return m->options->calibration.file && m->chip.kind != MX_SYNERGY;
+}
+
 /* Plan and program. Return: 0, -1 after a message, 1: too large, @why says for what */
 static int try_layout(struct mapping *m, const struct heads *heads, uint32_t max_tokens,
 		      char *why, size_t room)
@@ -83,7 +89,7 @@ static int try_layout(struct mapping *m, const struct heads *heads, uint32_t max
 	free(m->model);
 	m->model = NULL;
 	plan_free(&m->plan);
-	if (plan_make(&m->config, heads, &m->plan))
+	if (plan_make(&m->config, heads, m->options->calibration.smooth >= 0, &m->plan))
 		return -1;
 	m->model = program_make(&m->config, &m->plan, m->name, max_tokens, m->options->planes,
 				&m->model_bytes);
@@ -91,7 +97,7 @@ static int try_layout(struct mapping *m, const struct heads *heads, uint32_t max
 		return -1;
 	place_policy_from_name(m->options->place, &policy);
 	if (place_apply(&m->chip, policy, &m->model, &m->model_bytes) ||
-	    (m->options->calibrate &&
+	    (sets_steps(m) &&
 	     calibrate_reserve(&m->chip, &m->model, &m->model_bytes)))
 		return -1;
 	return place_fits(&m->chip, m->model, m->model_bytes, why, room) ? 0 : 1;
@@ -116,12 +122,12 @@ static int lay_out(struct mapping *m, struct heads *heads, uint32_t max_tokens)
 
 static int check_calibration(const struct mapping *m)
 {
-	if (!m->options->calibrate)
+	if (!m->options->calibration.file)
 		return 0;
-	if (m->chip.kind == MX_SYNERGY)
-		return mxmap_fail("--calibrate: chip %s is of organisation synergy, whose converters have no steps to set; use an inplace or traditional one",
+	if (m->chip.kind == MX_SYNERGY && m->options->calibration.smooth < 0)
+		return mxmap_fail("--calibrate: chip %s is of organisation synergy, whose converters have no steps to set; use an inplace or traditional one, or --smooth",
 				  m->chip.name);
-	if (m->chip.analog.adc_range == MX_ADC_FIXED)
+	if (sets_steps(m) && m->chip.analog.adc_range == MX_ADC_FIXED)
 		mxmap_warn("chip %s has adc_range = fixed and will not use the image's steps",
 			   m->chip.name);
 	return 0;
@@ -147,9 +153,9 @@ static int prepare(struct mapping *m)
 	    checkpoint_open(m->options->folder, &m->checkpoint) ||
 	    heads_find(&m->checkpoint, &m->config, &heads) || lay_out(m, &heads, max_tokens))
 		return -1;
-	if (m->options->calibrate &&
-	    calibration_text_read(m->options->calibrate, &m->tokenizer, max_tokens,
-				  m->options->calibrate_tokens, &m->text))
+	if (m->options->calibration.file &&
+	    calibration_text_read(m->options->calibration.file, &m->tokenizer, max_tokens,
+				  m->options->calibration.tokens, &m->text))
 		return -1;
 	return checkpoint_check(&m->checkpoint, &m->plan);
 }
@@ -200,29 +206,56 @@ static int write_model(struct mapping *m)
 	return ret;
 }
 
-/* Runs the model that was written, and writes it again with the steps that this gave. */
-static int calibrate(struct mapping *m)
+static int smooth(struct mapping *m, const struct calibrate_input *input)
+{
+	float **largest = NULL;
+	size_t i;
+	int ret = calibrate_inputs(input, &largest) ||
+		  smooth_plan(&m->checkpoint, largest, m->options->calibration.smooth, &m->plan) ? -1 : 0;
+
+	for (i = 0; largest && i < m->plan.nr; i++)
+		free(largest[i]);
+	free(largest);
+	return ret;
+}
+
+/* Runs the model that was written, and writes it again with what this gave. */
+static int calibrate(struct mapping *m, json_t **products)
 {
 	struct calibrate_input input = {
 		.chip = &m->chip, .text = &m->text, .content = m->header.content,
 		.model = m->model, .model_bytes = m->model_bytes, .plan = &m->plan,
 		.params = image_map(m->writer, &m->params),
 	};
-	json_t *products = NULL;
 	int ret;
 
 	if (!input.params)
 		return -1;
-	ret = calibrate_steps(&input, m->options->method, &products);
+	ret = products ? calibrate_steps(&input, m->options->calibration.method, products) :
+			 smooth(m, &input);
 	munmap((void *)input.params, m->params.bytes);
-	if (!ret)
-		ret = calibrate_describe(&input, m->options->calibrate, m->options->method,
-					 products, &m->calibration);
-	json_decref(products);
 	if (ret)
-		return -1;
+		return ret;
 	image_rewind(m->writer);
 	return write_model(m);
+}
+
+static int calibrate_all(struct mapping *m)
+{
+	json_t *products = json_array();
+	int ret = 0;
+
+	if (m->options->calibration.smooth >= 0)
+		ret = calibrate(m, NULL);
+	if (!ret && sets_steps(m)) {
+		json_decref(products);
+		ret = calibrate(m, &products);
+	}
+	if (!ret)
+		ret = calibrate_describe(&m->options->calibration, &m->text, &m->chip, products,
+					 &m->calibration);
+	json_decref(products);
+	return ret;
 }
 
 static int write_calibration(struct mapping *m)
@@ -276,7 +309,7 @@ static int write_image(struct mapping *m)
 	m->writer = image_create(m->options->output);
 	if (!m->writer)
 		return -1;
-	if (write_model(m) || (m->options->calibrate && calibrate(m)) ||
+	if (write_model(m) || (m->options->calibration.file && calibrate_all(m)) ||
 	    image_section(m->writer, MXACCEL_SEC_VOCAB, m->tokenizer.vocab,
 			  m->tokenizer.vocab_bytes) ||
 	    image_section(m->writer, MXACCEL_SEC_TOKENIZER, &m->tokenizer.config,
@@ -327,7 +360,7 @@ int main(int argc, char **argv)
 {
 	struct options options = {
 		.chip = "mx1", .place = "spread", .planes = 2,
-		.calibrate_tokens = CALIBRATION_TOKENS,
+		.calibration = { .tokens = CALIBRATION_TOKENS, .smooth = -1 },
 	};
 	struct mapping m = { .options = &options };
 	int ret = parse_options(argc, argv, &options);

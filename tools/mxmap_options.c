@@ -34,6 +34,8 @@ static const char usage[] =
 "      --calibrate-method M  mse: least squared error of clamping and rounding (default);\n"
 "                        max: nothing is clamped\n"
 "      --calibrate-tokens N  use no more of FILE, evenly spread over it (default: 512)\n"
+"      --smooth ALPHA    scale input channels by their largest activations in FILE to the\n"
+"                        power of ALPHA, 0 to 1, and weights by the inverse: fewer outliers\n"
 "  -v, --verbose         say what became of each parameter\n"
 "  -h, --help            show this\n"
 "      --version         show the version\n";
@@ -51,6 +53,17 @@ static int parse_number(const char *option, const char *text, uint32_t max, uint
 	return 0;
 }
 
+static int parse_alpha(const char *text, double *alpha)
+{
+	char *end;
+
+	errno = 0;
+	*alpha = strtod(text, &end);
+	if (errno || *end || end == text || !(*alpha >= 0 && *alpha <= 1))
+		return mxmap_fail("--smooth %s is not a number from 0 to 1", text);
+	return 0;
+}
+
 int parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option longs[] = {
@@ -65,6 +78,7 @@ int parse_options(int argc, char **argv, struct options *options)
 		{ "calibrate", required_argument, NULL, 'C' },
 		{ "calibrate-method", required_argument, NULL, 'M' },
 		{ "calibrate-tokens", required_argument, NULL, 'T' },
+		{ "smooth", required_argument, NULL, 'S' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
@@ -105,16 +119,20 @@ int parse_options(int argc, char **argv, struct options *options)
 			options->plan = true;
 			break;
 		case 'C':
-			options->calibrate = optarg;
+			options->calibration.file = optarg;
 			break;
 		case 'M':
-			if (!calibrate_method_from_name(optarg, &options->method))
+			if (!calibrate_method_from_name(optarg, &options->calibration.method))
 				return mxmap_fail("--calibrate-method %s: must be mse or max",
 						  optarg);
 			break;
 		case 'T':
 			if (parse_number("calibrate-tokens", optarg, CALIBRATION_MAX_TOKENS,
-					 &options->calibrate_tokens))
+					 &options->calibration.tokens))
+				return -1;
+			break;
+		case 'S':
+			if (parse_alpha(optarg, &options->calibration.smooth))
 				return -1;
 			break;
 		case 'v':
@@ -135,7 +153,9 @@ int parse_options(int argc, char **argv, struct options *options)
 	if (optind + 1 != argc)
 		return mxmap_fail("name one model folder (mxmap --help says more)");
 	options->folder = argv[optind];
-	if (options->calibrate && options->plan)
+	if (options->calibration.smooth >= 0 && !options->calibration.file)
+		return mxmap_fail("--smooth needs the activations of sentences: --calibrate FILE");
+	if (options->calibration.file && options->plan)
 		return mxmap_fail("--calibrate runs the model, --plan makes none: leave one out");
 	if (!options->output && !options->plan)
 		return mxmap_fail("-o FILE is needed: where the image goes");

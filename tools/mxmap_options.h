@@ -10,9 +10,7 @@
 
 struct options {
 	const char *folder, *output, *chip, *name, *place, *report;
-	const char *calibrate;		/* file of sentences, or NULL */
-	enum calibrate_method method;
-	uint32_t calibrate_tokens;	/* used of it at most */
+	struct calibration_settings calibration;
 	uint32_t max_tokens;
 	unsigned int planes;
 	bool verbose, plan;

@@ -44,6 +44,8 @@ static unsigned int add(struct plan *plan, enum weight_kind kind, const char *pr
 	case WEIGHT_MATRIX:
 		weight->w_off = take(plan, MXACCEL_PANEL_BYTES(weight->rows, cols));
 		weight->s_off = take(plan, 4ull * weight->rows);
+		if (weight->factors)
+			take(plan, 4ull * cols);
 		weight->b_off = take(plan, 4ull * weight->rows);
 		break;
 	case WEIGHT_NORM:
@@ -56,19 +58,28 @@ static unsigned int add(struct plan *plan, enum weight_kind kind, const char *pr
 
 #define NAMES(...) ((const char *const []){ __VA_ARGS__, NULL })
 
+/* The weight that is added next has factors for its inputs. */
+static void smooth_next(struct plan *plan)
+{
+	plan->weight[plan->nr].factors = plan->smooth;
+}
+
 static void add_layer(struct plan *plan, const struct hf_config *c, unsigned int layer)
 {
 	char prefix[32], step[32];
 
 	snprintf(prefix, sizeof(prefix), "encoder.layer.%u.", layer);
 	snprintf(step, sizeof(step), "layer %u of %u", layer + 1, c->layers);
+	smooth_next(plan);
 	add(plan, WEIGHT_MATRIX, prefix,
 	    NAMES("attention.self.query", "attention.self.key", "attention.self.value"),
 	    c->hidden, c->hidden, step);
 	add(plan, WEIGHT_MATRIX, prefix, NAMES("attention.output.dense"), c->hidden, c->hidden,
 	    step);
 	add(plan, WEIGHT_NORM, prefix, NAMES("attention.output.LayerNorm"), 1, c->hidden, step);
+	smooth_next(plan);
 	add(plan, WEIGHT_MATRIX, prefix, NAMES("intermediate.dense"), c->ffn, c->hidden, step);
+	smooth_next(plan);
 	add(plan, WEIGHT_MATRIX, prefix, NAMES("output.dense"), c->hidden, c->ffn, step);
 	add(plan, WEIGHT_NORM, prefix, NAMES("output.LayerNorm"), 1, c->hidden, step);
 }
@@ -100,13 +111,15 @@ static void add_heads(struct plan *plan, const struct hf_config *c)
 	plan->weight[plan->decoder].bias = heads->decoder_bias;
 }
 
-int plan_make(const struct hf_config *c, const struct heads *heads, struct plan *plan)
+int plan_make(const struct hf_config *c, const struct heads *heads, bool smooth,
+	      struct plan *plan)
 {
 	bool tied = heads->mlm && heads->tied;
 	unsigned int i;
 
 	memset(plan, 0, sizeof(*plan));
 	plan->heads = *heads;
+	plan->smooth = smooth;
 	plan->weight = calloc(PLAN_FIRST_LAYER + PLAN_PER_LAYER * c->layers + PLAN_HEADS,
 			      sizeof(*plan->weight));
 	if (!plan->weight)
@@ -126,6 +139,13 @@ int plan_make(const struct hf_config *c, const struct heads *heads, struct plan 
 
 void plan_free(struct plan *plan)
 {
+	size_t i;
+
+	for (i = 0; i < plan->nr; i++) {
+		free(plan->weight[i].by_col);
+		free(plan->weight[i].by_row);
+	}
 	free(plan->weight);
 	plan->weight = NULL;
+	plan->nr = 0;
 }

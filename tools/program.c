@@ -84,7 +84,8 @@ static void matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_
 	const struct weight *w = &b->plan->weight[weight];
 
 	emit(b, (struct mxaccel_op){
-		.opcode = MXACCEL_OP_MATMUL, .flags = MXACCEL_OPF_BIAS, .dst = dst, .src = src,
+		.opcode = MXACCEL_OP_MATMUL, .dst = dst, .src = src,
+		.flags = MXACCEL_OPF_BIAS | (w->factors ? MXACCEL_OPF_FACTORS : 0),
 		.k = w->cols, .n = w->rows, .w_off = w->w_off, .s_off = w->s_off,
 		.b_off = w->b_off });
 }
@@ -98,12 +99,16 @@ static void matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_
 static void wide_matmul(struct builder *b, unsigned int weight, uint16_t dst, uint16_t src,
 			uint16_t residual)
 {
+	const struct weight *w = &b->plan->weight[weight];
+
 	matmul(b, weight, dst, src);
 	if (b->planes < 2)
 		return;
+	/* The residual of scaled inputs is scaled: the second product takes it as it is. */
 	emit(b, (struct mxaccel_op){
 		.opcode = MXACCEL_OP_QUANT, .kind = MXACCEL_QUANT_RESIDUAL, .dst = residual,
-		.src = src, .k = b->plan->weight[weight].cols });
+		.src = src, .k = w->cols, .flags = w->factors ? MXACCEL_OPF_FACTORS : 0,
+		.w_off = w->factors ? MXACCEL_FACTORS(w->s_off, w->rows) : 0 });
 	matmul(b, weight, dst, residual);
 	b->op[b->nr_ops - 1].flags = MXACCEL_OPF_ACCUMULATE;
 	b->op[b->nr_ops - 1].b_off = 0;

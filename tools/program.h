@@ -31,6 +31,10 @@ enum weight_kind {
  * @w_off:	offset in PARAMS: table, panels or gamma
  * @s_off:	scales
  * @b_off:	bias or beta
+ * @factors:	its inputs are multiplied by 1 / @by_col, which lies behind the scales:
+ *		MXACCEL_FACTORS()
+ * @by_col:	what columns of the checkpoint's are multiplied by; NULL: 1
+ * @by_row:	what rows and bias are multiplied by; NULL: 1
  * @step:	what to tell the user who waits for it
  */
 struct weight {
@@ -40,6 +44,8 @@ struct weight {
 	const char *bias;
 	uint32_t rows, cols;
 	uint64_t w_off, s_off, b_off;
+	bool factors;
+	float *by_col, *by_row;
 	char step[32];
 };
 
@@ -82,6 +88,7 @@ struct heads {
  * @params_bytes: size of PARAMS
  * @parameters:	numbers in the checkpoint that they come from
  * @heads:	those that are in it
+ * @smooth:	products of the layers can be smoothed: smooth.h
  * @pooler, @nsp, @classifier, @transform, @transform_norm, @decoder: places of
  *		weights, where @heads says that they are there
  */
@@ -91,11 +98,13 @@ struct plan {
 	uint64_t params_bytes;
 	uint64_t parameters;
 	struct heads heads;
+	bool smooth;
 	unsigned int pooler, nsp, classifier, transform, transform_norm, decoder;
 };
 
-/* Return: 0 or -1 after mxmap_fail(). */
-int plan_make(const struct hf_config *config, const struct heads *heads, struct plan *plan);
+/* @smooth: with factors where smooth.h needs them. Return: 0 or -1 after mxmap_fail(). */
+int plan_make(const struct hf_config *config, const struct heads *heads, bool smooth,
+	      struct plan *plan);
 void plan_free(struct plan *plan);
 
 /**

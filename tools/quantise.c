@@ -104,6 +104,16 @@ static int write_table(struct job *job)
 	return write_floats(job, job->scale, w->rows);
 }
 
+static void scale_row(const struct weight *w, uint32_t row, float *at)
+{
+	uint32_t i;
+
+	for (i = 0; w->by_col && i < w->cols; i++)
+		at[i] *= w->by_col[i];
+	for (i = 0; w->by_row && i < w->cols; i++)
+		at[i] *= w->by_row[row];
+}
+
 /* The next 16 output channels as a panel: words of 16 channels by 4 inputs */
 static void pack_panel(struct job *job)
 {
@@ -134,6 +144,7 @@ static int write_panels(struct job *job)
 			uint64_t row = r % rows_of_part;
 
 			st_read(tensor, row * w->cols, w->cols, job->row);
+			scale_row(w, r, job->row);
 			if (!quantise_row(job->row, w->cols, job->q + (uint64_t)(r - first) * w->cols,
 					  &job->scale[r], &job->error))
 				return not_finite(tensor, row);
@@ -160,6 +171,8 @@ static int write_vector(struct job *job, bool bias)
 		for (i = 0; i < nr; i++)
 			if (!isfinite(job->row[i]))
 				return not_finite(tensor, i);
+		for (i = 0; bias && w->by_row && i < nr; i++)
+			job->row[i] *= w->by_row[total + i];
 		if (image_write(job->writer, job->row, 4 * nr))
 			return -1;
 		total += nr;
@@ -167,12 +180,23 @@ static int write_vector(struct job *job, bool bias)
 	return pad_word(job->writer, 4 * total);
 }
 
+static int write_factors(struct job *job)
+{
+	const struct weight *w = job->weight;
+	uint32_t i;
+
+	for (i = 0; i < w->cols; i++)
+		job->row[i] = w->by_col ? 1 / w->by_col[i] : 1;
+	return write_floats(job, job->row, w->cols);
+}
+
 static int write_matrix(struct job *job)
 {
 	const struct weight *w = job->weight;
 	unsigned int index;
 
-	if (write_panels(job) || write_floats(job, job->scale, w->rows))
+	if (write_panels(job) || write_floats(job, job->scale, w->rows) ||
+	    (w->factors && write_factors(job)))
 		return -1;
 	for (index = 0; index < w->nr_parts; index++)
 		st_forget(checkpoint_part(job->checkpoint, w, index, false));

@@ -376,7 +376,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_steps, 32);
  *		kind TOKEN: row = ids[t]; POSITION: row = t; FIXED: row = src2_col.
  * MATMUL	dst[r, dst_col + j] = quant(x[r]) . W[j] * (s_x[r] * s[j]) + bias[j],
  *		j < n, with k inputs; W in panels (below) at w_off; BIAS flag;
- *		ACCUMULATE adds it to dst.
+ *		ACCUMULATE adds it to dst. FACTORS: x[r][i] * f[i] stands for x[r][i],
+ *		with k binary32 at MXACCEL_FACTORS(s_off, n).
  * MATMUL_DYN	kind QK: dst (SCORES)[h, i, j] = alpha * (quant(q[i, h]) . quant(k[j, h]))
  *		  * (s_q * s_k), k columns per head from src_col + h * k and
  *		  src2_col + h * k (source regions ROWS);
@@ -395,7 +396,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_steps, 32);
  * STORE	result = src, all k = out_cols columns from src_col
  * QUANT	kind RESIDUAL: dst = src - quant(src) * s, k columns: what a product of
  *		src leaves out. A product of it with the same weights, accumulated,
- *		lets about 15 bits and the sign of src count.
+ *		lets about 15 bits and the sign of src count. FACTORS: src[i] * f[i]
+ *		stands for src[i], with k binary32 at w_off.
  * FENCE	end of a layer, a hint: what that costs depends on the chip's organisation
  */
 #define MXACCEL_OP_LOAD			1	/* ids arrive */
@@ -433,6 +435,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_steps, 32);
 #define MXACCEL_OPF_PAD_MASK		0x4	/* SOFTMAX: mask keys whose id is 0 */
 #define MXACCEL_OPF_CAUSAL		0x8	/* SOFTMAX: mask keys after the query */
 #define MXACCEL_OPF_PANELS		0x10	/* EMBED: the table lies in panels */
+#define MXACCEL_OPF_FACTORS		0x20	/* MATMUL, QUANT: each input column times a factor */
 
 /*
  * Weights of a stationary product, int8 [N, K], lie in panels of 16 output
@@ -455,6 +458,10 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_steps, 32);
 	   (((__u64)(K) + MXACCEL_PANEL_K - 1) / MXACCEL_PANEL_K) + \
 	   (__u64)(k) / MXACCEL_PANEL_K) * MXACCEL_PANEL_COLS + \
 	  (__u64)(n) % MXACCEL_PANEL_COLS) * MXACCEL_PANEL_K + (__u64)(k) % MXACCEL_PANEL_K)
+
+/* Where a MATMUL has its factors: behind its scales, at the next word */
+#define MXACCEL_FACTORS(s_off, n) \
+	((__u64)(s_off) + ((__u64)(n) * 4 + MXACCEL_WORD - 1) / MXACCEL_WORD * MXACCEL_WORD)
 
 /* A row of an embedding table with k columns */
 #define MXACCEL_TABLE_STRIDE(k) \

@@ -93,6 +93,13 @@ static inline const void *mx_param(const struct mx_run *run, uint64_t offset)
 	return run->model->params + offset;
 }
 
+/* Factors of a MATMUL's inputs, or NULL */
+static inline const float *mx_factors(const struct mx_run *run, const struct mxaccel_op *op)
+{
+	return op->flags & MXACCEL_OPF_FACTORS ?
+	       mx_param(run, MXACCEL_FACTORS(op->s_off, op->n)) : NULL;
+}
+
 /* Rows of a ROWS or SEQ region in the chunk. */
 static inline uint64_t mx_region_rows(const struct mx_run *run, uint16_t region)
 {

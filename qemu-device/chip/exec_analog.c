@@ -26,7 +26,7 @@ static void quant_rows(void *arg, uint64_t i)
 		int8_t *act = work->act + row * work->stride;
 
 		if (!work->run->kernels->quant_i8(mx_cell(work->run, op->src, row, op->src_col),
-						  NULL, op->k, act, work->stride,
+						  mx_factors(work->run, op), op->k, act, work->stride,
 						  &work->row_scale[row]))
 			atomic_store_explicit(&work->run->non_finite, true, memory_order_relaxed);
 		for (c = 0; is_unsigned && c < op->k; c++)

@@ -139,7 +139,9 @@ static void add_row(struct mx_run *run, const struct mxaccel_op *op, uint64_t ro
 
 static void quant_row(struct mx_run *run, const struct mxaccel_op *op, uint64_t row)
 {
-	if (!run->kernels->residual(mx_cell(run, op->src, row, op->src_col),
+	const float *factor = op->flags & MXACCEL_OPF_FACTORS ? mx_param(run, op->w_off) : NULL;
+
+	if (!run->kernels->residual(mx_cell(run, op->src, row, op->src_col), factor,
 				    mx_cell(run, op->dst, row, op->dst_col), op->k))
 		atomic_store_explicit(&run->non_finite, true, memory_order_relaxed);
 }

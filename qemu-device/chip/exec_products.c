@@ -44,7 +44,8 @@ static void quant_rows(void *arg, uint64_t i)
 	uint64_t row = i * QUANT_ROWS, end = row + QUANT_ROWS;
 
 	for (; row < end && row < work->rows; row++)
-		if (!kernels->quant_act(mx_cell(work->run, op->src, row, op->src_col), NULL, op->k,
+		if (!kernels->quant_act(mx_cell(work->run, op->src, row, op->src_col),
+					mx_factors(work->run, op), op->k,
 					work->act + row * work->stride,
 					work->stride / kernels->act_bytes, &work->scale[row]))
 			note_non_finite(work->run);

@@ -86,7 +86,8 @@ typedef void (*mx_map_fn)(const float *src, float *dst, size_t n);
  *		x[i] * factor[i]. Pads with zeros to @padded elements.
  *		False: the row holds an infinity or a NaN.
  * @quant_i8:	the same, always to int8
- * @residual:	dst = x - (float)q * scale of that quantiser; False as there
+ * @residual:	dst = x - (float)q * scale of that quantiser, x as there with @factor;
+ *		False as there
  * @interleave4: out[4 * c + r] = row r [c] for 4 rows of @n bytes, @stride apart
  * @embed:	dst[i] = table[i] * scale, or with @add dst[i] + table[i] * scale
  * @softmax:	exp(x - max) / sum over the first @limit elements whose id is not
@@ -110,7 +111,7 @@ struct mx_kernels {
 			  float *scale);
 	bool (*quant_i8)(const float *x, const float *factor, size_t n, int8_t *q, size_t padded,
 			 float *scale);
-	bool (*residual)(const float *x, float *dst, size_t n);
+	bool (*residual)(const float *x, const float *factor, float *dst, size_t n);
 	void (*interleave4)(const int8_t *rows, size_t stride, size_t n, int8_t *out);
 	void (*embed)(const int8_t *table, float scale, float *dst, size_t n, bool add);
 	void (*softmax)(const float *src, float *dst, size_t n, size_t limit, const int32_t *ids);

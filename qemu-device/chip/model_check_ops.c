@@ -255,18 +255,21 @@ static bool check_embed(struct mx_check *check)
 static bool check_matmul(struct mx_check *check)
 {
 	const struct mxaccel_op *op = check->op;
-	bool bias = op->flags & MXACCEL_OPF_BIAS;
+	bool bias = op->flags & MXACCEL_OPF_BIAS, factors = op->flags & MXACCEL_OPF_FACTORS;
 	struct columns dst = { op->dst, op->dst_col, op->n };
 	struct columns src = { op->src, op->src_col, op->k };
 	uint8_t kind;
 
-	return check_form(check, 0, MXACCEL_OPF_BIAS | MXACCEL_OPF_ACCUMULATE,
+	return check_form(check, 0,
+			  MXACCEL_OPF_BIAS | MXACCEL_OPF_ACCUMULATE | MXACCEL_OPF_FACTORS,
 			  F_UNARY | F_N | F_W | F_S | (bias ? F_B : 0)) &&
 	       kind_of_rows(check, op->dst, &kind) && kind_is(check, op->src, kind) &&
 	       check_inner(check) && check_read(check, src) &&
 	       check_apart(check, dst, src, false) &&
 	       check_params(check, "w_off", op->w_off, MXACCEL_PANEL_BYTES(op->n, op->k)) &&
-	       check_params(check, "s_off", op->s_off, (uint64_t)op->n * 4) &&
+	       check_params(check, "s_off", op->s_off, factors ?
+			    MXACCEL_FACTORS(0, op->n) + (uint64_t)op->k * 4 :
+			    (uint64_t)op->n * 4) &&
 	       (!bias || check_params(check, "b_off", op->b_off, (uint64_t)op->n * 4)) &&
 	       (!(op->flags & MXACCEL_OPF_ACCUMULATE) || check_read(check, dst)) &&
 	       check_write(check, dst);
@@ -357,7 +360,8 @@ static bool check_norm(struct mx_check *check)
 static bool check_elementwise(struct mx_check *check)
 {
 	const struct mxaccel_op *op = check->op;
-	bool add = op->opcode == MXACCEL_OP_ADD;
+	bool add = op->opcode == MXACCEL_OP_ADD, factors = op->flags & MXACCEL_OPF_FACTORS;
+	uint16_t flags = op->opcode == MXACCEL_OP_QUANT ? MXACCEL_OPF_FACTORS : 0;
 	unsigned int kinds = add ? 0 : op->opcode == MXACCEL_OP_QUANT ? MXACCEL_QUANT_RESIDUAL :
 									MXACCEL_ACT_TANH;
 	struct columns dst = { op->dst, op->dst_col, op->k };
@@ -365,12 +369,13 @@ static bool check_elementwise(struct mx_check *check)
 	struct columns src2 = { op->src2, op->src2_col, op->k };
 	uint8_t kind;
 
-	return check_form(check, kinds, 0,
-			  F_UNARY | (add ? F_SRC2 | F_SRC2_COL : 0)) &&
+	return check_form(check, kinds, flags,
+			  F_UNARY | (add ? F_SRC2 | F_SRC2_COL : 0) | (factors ? F_W : 0)) &&
 	       kind_of_rows(check, op->dst, &kind) && kind_is(check, op->src, kind) &&
 	       check_read(check, src) && check_apart(check, dst, src, true) &&
 	       (!add || (kind_is(check, op->src2, kind) && check_read(check, src2) &&
 			 check_apart(check, dst, src2, true))) &&
+	       (!factors || check_params(check, "w_off", op->w_off, (uint64_t)op->k * 4)) &&
 	       check_write(check, dst);
 }
 

@@ -145,25 +145,34 @@ static bool quant_act(const float *x, const float *factor, size_t n, void *q, si
 	return quant_typed(x, factor, n, q, padded, scale);
 }
 
-static bool residual(const float *x, float *dst, size_t n)
+static __always_inline bool residual_with(const float *x, const float *factor, float *dst,
+					  size_t n)
 {
-	int32_t bits = max_bits(x, NULL, n);
+	int32_t bits = max_bits(x, factor, n);
 	float max = mx_bits_float(bits), scale, inv, q;
 	size_t i;
 
 	if (bits >= INFINITE_BITS)
 		return false;
 	if (max < MX_QUANT_MIN) {
-		memmove(dst, x, n * sizeof(*dst));
+		for (i = 0; i < n; i++)
+			dst[i] = factor ? x[i] * factor[i] : x[i];
 		return true;
 	}
 	scale = max / 127.0f;
 	inv = 127.0f / max;
 	for (i = 0; i < n; i++) {
-		q = (x[i] * inv + ROUNDER) - ROUNDER;
-		dst[i] = x[i] - q * scale;
+		float v = factor ? x[i] * factor[i] : x[i];
+
+		q = (v * inv + ROUNDER) - ROUNDER;
+		dst[i] = v - q * scale;
 	}
 	return true;
+}
+
+static bool residual(const float *x, const float *factor, float *dst, size_t n)
+{
+	return factor ? residual_with(x, factor, dst, n) : residual_with(x, NULL, dst, n);
 }
 
 static void interleave4(const int8_t *rows, size_t stride, size_t n, int8_t *out)

@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 	for (nr = 0; (int)nr < argc - 11; nr++)
 		lengths[nr] = atoi(argv[11 + nr]);
 	longest = bert.positions;
-	if (plan_make(&bert, &heads, &plan))
+	if (plan_make(&bert, &heads, false, &plan))
 		return 1;
 	model = program_make(&bert, &plan, "bert", longest, planes, &bytes);
 	if (!model)

@@ -264,3 +264,111 @@ def test_a_full_disk_leaves_nothing(bert, tmp_path):
                           capture_output=True, text=True, preexec_fn=limit)
     assert done.returncode == 1 and "cannot write" in done.stderr
     assert not list(tmp_path.glob("m.mxw*"))
+
+
+# --------------------------------------------------------------- smoothing
+
+FACTORS = 0x20
+
+
+def parameters(image, bert, layer):
+    """Weights of a layer's products as the image has them, dequantised, with their factors."""
+    found, model = sections(image), sections(image)[1]
+    regions, entries, ops = struct.unpack_from("<3I", model, 80)
+    first = 128 + 16 * regions + 64 * entries
+    table = [OP.unpack_from(model, first + 64 * i) for i in range(ops)]
+    products = {}
+    for op in table:
+        k, n, w_off, s_off, b_off = op[10:15]
+        if op[0] != MATMUL or op[16] != layer or w_off in products or op[2] & 1:
+            continue
+        panels = np.frombuffer(found[2], np.int8, -(-n // 16) * -(-k // 4) * 64, w_off)
+        w = panels.reshape(-(-n // 16), -(-k // 4), 16, 4).swapaxes(1, 2)
+        scale = np.frombuffer(found[2], "<f4", n, s_off)
+        bias = np.frombuffer(found[2], "<f4", n, b_off)
+        factors = np.ones(k, np.float32)
+        if op[2] & FACTORS:
+            factors = np.frombuffer(found[2], "<f4", k, s_off + (4 * n + 63) // 64 * 64)
+        products[w_off] = (w.reshape(-(-n // 16) * 16, -1)[:n, :k] * scale[:, None], bias, factors)
+    return list(products.values())
+
+
+@pytest.mark.parametrize("alpha", ["0", "0.5", "1"])
+def test_smoothing_changes_nothing_but_the_rounding(bert, tmp_path, alpha):
+    plain, smooth = tmp_path / "plain.mxw", tmp_path / "smooth.mxw"
+    map_model(bert / "bert", plain, "--chip", "tiny")
+    map_model(bert / "bert", smooth, "--chip", "tiny", "--calibrate", bert / "text", "--smooth",
+              alpha)
+    for layer in (0, 1):
+        before, after = (parameters(image, bert, layer) for image in (plain, smooth))
+        hidden = before[1][0].shape[1]
+        values = after[0][1][2 * hidden:] / before[0][1][2 * hidden:]
+        for number, ((w, bias, _), (scaled, moved, factors)) in enumerate(zip(before, after)):
+            assert (factors > 0).all()
+            assert number == 1 or np.ptp(factors) > 0
+            back = scaled * factors
+            if number == 0:
+                # Values are divided by what the attention's output is multiplied by.
+                back[2 * hidden:] /= values[:, None]
+                moved = np.concatenate([moved[:2 * hidden], moved[2 * hidden:] / values])
+            if number == 1:
+                back = scaled * values
+            np.testing.assert_allclose(moved, bias, rtol=1e-5)
+            assert np.linalg.norm(back - w) / np.linalg.norm(w) < 0.03
+    ids = ragged(np.random.default_rng(6), 900, [20, 33])
+    a, b = (infer(image, ids, tmp_path, "sim:tiny", "sentence") for image in (plain, smooth))
+    assert ((a * b).sum(axis=1) > 0.999).all() and np.abs(a - b).max() > 0
+    assert json.loads(sections(smooth)[CALIBRATION])["smooth"] == float(alpha)
+
+
+def test_smoothing_is_the_same_on_every_path(bert, tmp_path):
+    device, image = chip(tmp_path, 6), tmp_path / "m.mxw"
+    ids = ragged(np.random.default_rng(7), 900, [20, 33])
+    for planes in ("1", "2"):
+        map_model(bert / "bert", image, "--chip", device, "--calibrate", bert / "text",
+                  "--smooth", "0.5", "--planes", planes)
+        for fidelity in ("exact", "analog"):
+            one, *others = (infer(image, ids, tmp_path, f"sim:{device},fidelity={fidelity}{isa}")
+                            for isa in (",isa=portable", ",isa=avx2", ",threads=1", ""))
+            for other in others:
+                np.testing.assert_array_equal(one.view(np.uint32), other.view(np.uint32))
+
+
+def test_smoothing_costs_nothing_in_the_program(bert, tmp_path):
+    """The same modelled events and cycles, as the quantiser multiplies anyway."""
+    ids, counters = ragged(np.random.default_rng(7), 900, [20, 33]), []
+    for options in ([], ["--calibrate", bert / "text", "--smooth", "0.5"]):
+        map_model(bert / "bert", tmp_path / "m.mxw", "--chip", "mx1", *options)
+        infer(tmp_path / "m.mxw", ids, tmp_path, "sim:mx1",
+              options=["--json", tmp_path / "counted.json"])
+        counters.append(json.loads((tmp_path / "counted.json").read_text())["counters"])
+    program = [{name: value for name, value in counted.items()
+                if not name.startswith(("prog", "cell", "verify", "energy_prog"))}
+               for counted in counters]
+    assert program[0] == program[1]
+
+
+def test_smoothing_helps_the_real_model(tmp_path):
+    """With one plane of activations, closer to what two planes give, which sees nearly all."""
+    text = TOP / "samples" / "semantic-search" / "sentences.txt"
+    ids = ragged(np.random.default_rng(4), 20000, [30, 12, 20, 25])
+
+    def embed(*options):
+        map_model(MODEL, tmp_path / "m.mxw", *options)
+        return infer(tmp_path / "m.mxw", ids, tmp_path, "sim:mx1", "sentence")
+
+    two, one = embed("--planes", "2"), embed("--planes", "1")
+    smooth = embed("--planes", "1", "--calibrate", text, "--smooth", "0.6")
+    assert (two * smooth).sum(axis=1).mean() > (two * one).sum(axis=1).mean()
+
+
+@pytest.mark.parametrize("options, part", [
+    (["--smooth", "0.5"], "--smooth needs the activations of sentences: --calibrate FILE"),
+    (["--smooth", "-0.1", "--calibrate", "x"], "--smooth -0.1 is not a number from 0 to 1"),
+    (["--smooth", "1.5", "--calibrate", "x"], "is not a number from 0 to 1"),
+    (["--smooth", "nan", "--calibrate", "x"], "is not a number from 0 to 1"),
+    (["--smooth", "much", "--calibrate", "x"], "is not a number from 0 to 1"),
+])
+def test_bad_alphas_are_refused(bert, tmp_path, options, part):
+    done = map_model(bert / "bert", tmp_path / "m.mxw", *options, check=False)
+    assert done.returncode and part in done.stderr

@@ -138,6 +138,14 @@ static struct mxaccel_op *matmul(struct build *b, uint16_t dst, uint32_t dst_col
 	return o;
 }
 
+/* Other scales, and factors behind them */
+static void factors(struct build *b, struct mxaccel_op *o)
+{
+	o->s_off = floats(b, o->n, 0.003f, 0.001f);
+	floats(b, o->k, 1.0f, 0.6f);
+	o->flags |= MXACCEL_OPF_FACTORS;
+}
+
 static void norm(struct build *b, uint8_t kind, uint16_t region, uint32_t cols)
 {
 	struct mxaccel_op *o = op(b, MXACCEL_OP_NORM, kind, region, region, cols);
@@ -159,6 +167,10 @@ static void second_plane(struct build *b, const struct mxaccel_op *first)
 
 	residual->src_col = first->src_col;
 	residual->dst_col = second->src_col = 3;
+	/* What is left of scaled inputs is scaled. */
+	residual->flags = first->flags & MXACCEL_OPF_FACTORS;
+	if (residual->flags)
+		residual->w_off = MXACCEL_FACTORS(first->s_off, first->n);
 	second->dst_col = first->dst_col;
 	second->n = first->n;
 	second->w_off = first->w_off;
@@ -171,6 +183,7 @@ static void attention(struct build *b, uint16_t flags)
 	struct mxaccel_op *o;
 
 	o = matmul(b, QKV, 0, 3 * EXEC_WIDTH, X, 0, EXEC_WIDTH, true);
+	factors(b, o);
 	second_plane(b, o);
 	o = op(b, MXACCEL_OP_MATMUL_DYN, MXACCEL_DYN_QK, SCORES, QKV, EXEC_HEAD);
 	o->src2 = QKV;

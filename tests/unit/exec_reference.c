@@ -145,12 +145,19 @@ static void do_matmul(struct state *s, uint64_t rows)
 	const struct mxaccel_op *op = s->op;
 	const int8_t *w = param(s, op->w_off);
 	const float *scale = param(s, op->s_off), *bias = param(s, op->b_off);
+	const float *factor = op->flags & MXACCEL_OPF_FACTORS ?
+			      param(s, op->s_off + up(4ull * op->n, 64) * 64) : NULL;
 	int *q = malloc(op->k * sizeof(*q));
+	float *scaled = malloc(op->k * sizeof(*scaled));
 	uint64_t r, j, i;
 
 	for (r = 0; r < rows; r++) {
-		float sx = quantise(cell(s, op->src, r, op->src_col), op->k, q);
+		const float *x = cell(s, op->src, r, op->src_col);
+		float sx;
 
+		for (i = 0; factor && i < op->k; i++)
+			scaled[i] = x[i] * factor[i];
+		sx = quantise(factor ? scaled : x, op->k, q);
 		for (j = 0; j < op->n; j++) {
 			int32_t acc = 0;
 			float v;
@@ -165,6 +172,7 @@ static void do_matmul(struct state *s, uint64_t rows)
 			*cell(s, op->dst, r, op->dst_col + j) = v;
 		}
 	}
+	free(scaled);
 	free(q);
 	if (op->flags & MXACCEL_OPF_ACCUMULATE)
 		s->v[MXACCEL_CTR_SFU_ADD] += rows * op->n;
@@ -178,16 +186,22 @@ static void do_matmul(struct state *s, uint64_t rows)
 static void do_residual(struct state *s, uint64_t rows)
 {
 	const struct mxaccel_op *op = s->op;
+	const float *factor = op->flags & MXACCEL_OPF_FACTORS ? param(s, op->w_off) : NULL;
+	float *scaled = malloc(op->k * sizeof(*scaled));
 	int *q = malloc(op->k * sizeof(*q));
 	uint64_t r, i;
 
 	for (r = 0; r < rows; r++) {
 		const float *x = cell(s, op->src, r, op->src_col);
-		float scale = quantise(x, op->k, q);
+		float scale;
 
 		for (i = 0; i < op->k; i++)
-			*cell(s, op->dst, r, op->dst_col + i) = x[i] - (float)q[i] * scale;
+			scaled[i] = factor ? x[i] * factor[i] : x[i];
+		scale = quantise(scaled, op->k, q);
+		for (i = 0; i < op->k; i++)
+			*cell(s, op->dst, r, op->dst_col + i) = scaled[i] - (float)q[i] * scale;
 	}
+	free(scaled);
 	free(q);
 	s->v[MXACCEL_CTR_SFU_QUANT] += rows * op->k;
 }

@@ -246,6 +246,21 @@ static void refuses_bad_parameter_ranges(void **state)
 		"k is 4294967295");
 	REFUSED(s->op[OP_EMBED_TOKEN].flags = MXACCEL_OPF_PANELS << 1, BAD_IMAGE, "no flags");
 	REFUSED(s->op[OP_MATMUL_UP].flags |= MXACCEL_OPF_PANELS, BAD_IMAGE, "no flags");
+	/* Factors lie behind the scales, at the next word. */
+	TAKEN((s->op[OP_MATMUL_UP].flags |= MXACCEL_OPF_FACTORS,
+	       s->op[OP_MATMUL_UP].s_off = m.params_bytes - 64 -
+		       MXACCEL_FACTORS(0, s->op[OP_MATMUL_UP].n)));
+	REFUSED((s->op[OP_MATMUL_UP].flags |= MXACCEL_OPF_FACTORS,
+		 s->op[OP_MATMUL_UP].s_off = m.params_bytes -
+			 MXACCEL_FACTORS(0, s->op[OP_MATMUL_UP].n)), BAD_IMAGE, "pass the end");
+	TAKEN((s->op[OP_ACT].opcode = MXACCEL_OP_QUANT, s->op[OP_ACT].kind = 1,
+	       s->op[OP_ACT].flags = MXACCEL_OPF_FACTORS, s->op[OP_ACT].w_off = 64));
+	REFUSED((s->op[OP_ACT].opcode = MXACCEL_OP_QUANT, s->op[OP_ACT].kind = 1,
+		 s->op[OP_ACT].flags = MXACCEL_OPF_FACTORS,
+		 s->op[OP_ACT].w_off = m.params_bytes), BAD_IMAGE, "pass the end");
+	REFUSED((s->op[OP_ACT].opcode = MXACCEL_OP_QUANT, s->op[OP_ACT].kind = 1,
+		 s->op[OP_ACT].w_off = 64), BAD_IMAGE, "does not use w_off");
+	REFUSED(s->op[OP_ACT].flags = MXACCEL_OPF_FACTORS, BAD_IMAGE, "no flags");
 	TAKEN(s->op[OP_MATMUL_UP].b_off = m.params_bytes - 64);
 }
 

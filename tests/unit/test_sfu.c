@@ -121,8 +121,9 @@ static void compare_row(const struct mx_kernels *k, size_t n)
 		call_b; \
 		assert_memory_equal(a, b, bytes_n); \
 	} while (0)
-	SAME(assert_true(base->residual(x, a, n)), assert_true(k->residual(x, b, n)));
-	SAME(assert_true(base->residual(a, a, n)), assert_true(k->residual(b, b, n)));
+	SAME(assert_true(base->residual(x, NULL, a, n)), assert_true(k->residual(x, NULL, b, n)));
+	SAME(assert_true(base->residual(a, NULL, a, n)), assert_true(k->residual(b, NULL, b, n)));
+	SAME(assert_true(base->residual(x, y, a, n)), assert_true(k->residual(x, y, b, n)));
 	SAME(base->embed(bytes, 0.37f, a, n, false), k->embed(bytes, 0.37f, b, n, false));
 	SAME(base->embed(bytes, 0.37f, a, n, true), k->embed(bytes, 0.37f, b, n, true));
 	SAME(base->softmax(x, a, n, n, NULL), k->softmax(x, b, n, n, NULL));
@@ -151,7 +152,7 @@ static void compare_row(const struct mx_kernels *k, size_t n)
 	assert_false(k->finite(x, n));
 	assert_false(k->quant_i8(x, NULL, n, qb, padded, &sb));
 	assert_false(k->quant_act(x, NULL, n, row_b, padded, &sb));
-	assert_false(k->residual(x, b, n));
+	assert_false(k->residual(x, NULL, b, n));
 }
 
 static void compare_rows(const struct mx_kernels *k)
@@ -261,14 +262,14 @@ static void residual_is_what_is_left(void **state)
 	(void)state;
 	fill(x, 100);
 	assert_true(base->quant_i8(x, NULL, 100, q, 128, &scale));
-	assert_true(base->residual(x, left, 100));
+	assert_true(base->residual(x, NULL, left, 100));
 	for (int i = 0; i < 100; i++) {
 		assert_true(left[i] == x[i] - (float)q[i] * scale);
 		assert_true(fabsf(left[i]) <= 0.5001f * scale);
 	}
 	/* Rows that quantise to zero are left whole. */
 	x[0] = 0x1p-120f;
-	assert_true(base->residual(x, left, 1));
+	assert_true(base->residual(x, NULL, left, 1));
 	assert_true(left[0] == x[0]);
 }
 
