@@ -281,6 +281,23 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec * 1e-9;
 }
 
+/* What became of the cells, where a key asked for it. Corrections are in 1/4096. */
+static void print_cells(const struct mx_analog *analog, const struct mx_analog_prepared *prepared)
+{
+	const struct mx_analog_keys *keys = &analog->keys;
+	struct mx_analog_report report;
+
+	mx_analog_report(prepared, &report);
+	if (keys->stuck_at_0 > 0 || keys->stuck_at_1 > 0)
+		printf("stuck_cells %" PRIu64 "\n", report.stuck);
+	if (keys->spare_cols)
+		printf("spares_used %" PRIu64 "\n", report.spares);
+	if (report.corrected)
+		printf("least_gain %" PRId32 "\nmost_gain %" PRId32 "\nleast_offset %" PRId32
+		       "\nmost_offset %" PRId32 "\n", report.least.gain, report.most.gain,
+		       report.least.offset, report.most.offset);
+}
+
 static void multiply(const struct options *o, const struct mx_analog *analog,
 		     const struct npy_matrix *w, const struct npy_matrix *x)
 {
@@ -290,7 +307,7 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	int8_t *panels = need(aligned_alloc(MXACCEL_WORD, MXACCEL_PANEL_BYTES(n, k)), "weights");
 	struct result result = { calloc(rows * n, sizeof(int64_t)), n };
 	struct mx_analog_weights weights = {
-		.panels = panels, .k = k, .n = n, .age = o->age,
+		.panels = panels, .k = k, .n = n, .age = o->age, .isa = o->isa,
 	};
 	struct mx_analog_prepared *prepared;
 	struct mx_analog_product product = {
@@ -333,6 +350,7 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	printf("macs %zu\narrays %zu\nslices %zu\nbits %zu\nconversions %zu\nsaturated %" PRIu64
 	       "\nsums_per_count %" PRId32 "\n", rows * n * k, shape[0], shape[1], shape[2],
 	       bytes / sizeof(int32_t), product.saturated, analog->unit);
+	print_cells(analog, prepared);
 	if (o->repeat)
 		printf("best_microseconds %.0f\n", best * 1e6);
 	mx_analog_prepared_free(prepared);

@@ -31,9 +31,17 @@ void mx_analog_init(struct mx_analog *analog, const struct mx_chip_config *confi
 	analog->effects = keys->program_sigma > 0 || keys->program_sigma_prop > 0 ||
 			  keys->stuck_at_0 > 0 || keys->stuck_at_1 > 0 || keys->on_off_ratio > 0 ||
 			  keys->read_sigma > 0 || keys->rtn_share > 0 ||
-			  keys->drift_nu > 0 || keys->drift_nu_sigma > 0;
+			  keys->drift_nu > 0 || keys->drift_nu_sigma > 0 ||
+			  keys->wire_ohm > 0;
 	if (analog->effects)
 		analog->unit = MX_ANALOG_UNIT;
+	analog->array_rows = config->large_rows;
+	analog->array_cols = config->large_cols;
+	/* Where nothing takes whole arrays, other ones do as well. */
+	if (config->large_rows % analog->active)
+		analog->array_rows = analog->active;
+	if (config->large_cols % COLS)
+		analog->array_cols = 8 * COLS;
 	if (keys->on_off_ratio > 0)
 		analog->pedestal = analog->unit * analog->top / (keys->on_off_ratio - 1) + 0.5;
 	for (i = 0; i < analog->steps; i++) {

@@ -47,6 +47,8 @@ struct mx_profile;
  * @effects:	a cell effect is on
  * @unit:	parts of a count that levels are in: MX_ANALOG_UNIT or 1
  * @pedestal:	of a cell at level 0, in these parts; see on_off_ratio
+ * @array_rows, @array_cols: inputs and outputs that an array takes, in whole groups and
+ *		in 16 columns: see analog_array.h
  */
 struct mx_analog {
 	struct mx_analog_keys keys;
@@ -63,6 +65,7 @@ struct mx_analog {
 	bool effects;
 	int32_t unit;
 	int32_t pedestal;
+	uint32_t array_rows, array_cols;
 };
 
 /* From a chip file of an organisation whose cells compute. */
@@ -95,6 +98,7 @@ static inline uint64_t mx_noise_key(uint64_t sequence, uint32_t product, uint32_
  * @age:	seconds since the cells were programmed
  * @epoch:	how often they had been programmed before: each time has errors of its own
  * @steps:	counts of a code, of each slice; NULL: those of the chip file
+ * @isa:	that cells are drawn with; the bits do not depend on it
  */
 struct mx_analog_weights {
 	const int8_t *panels;
@@ -104,9 +108,24 @@ struct mx_analog_weights {
 	uint32_t age;
 	uint32_t epoch;
 	const uint32_t *steps;
+	enum mx_isa isa;
 };
 
 struct mx_analog_prepared;
+
+/* Of a digital correction: gain 1. */
+#define MX_CORRECTION_ONE 4096
+
+/**
+ * struct mx_correction - what the digital side makes of the codes of a group and slice
+ * @gain:	factor of their shift-and-add, in 1 / MX_CORRECTION_ONE
+ * @offset:	counts to take off for each unit of the inputs' sum, in 1 / MX_CORRECTION_ONE,
+ *		besides the pedestal that is taken off anyway
+ */
+struct mx_correction {
+	int32_t gain;
+	int32_t offset;
+};
 
 /**
  * mx_analog_prepare() - do once what depends on the weights alone
@@ -122,6 +141,21 @@ struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
 					     struct mx_pool *pool);
 /* NULL is harmless. */
 void mx_analog_prepared_free(struct mx_analog_prepared *prepared);
+/**
+ * struct mx_analog_report - what became of the cells of a product
+ * @stuck:	cells in use that are
+ * @spares:	spare columns in use
+ * @corrected:	arrays have digital corrections; of @corrections
+ * @least, @most: of the arrays' corrections
+ */
+struct mx_analog_report {
+	uint64_t stuck, spares;
+	bool corrected;
+	struct mx_correction least, most;
+};
+
+void mx_analog_report(const struct mx_analog_prepared *prepared, struct mx_analog_report *report);
+
 /* Whether no conversion of any input loses anything: the product is the exact one. */
 bool mx_analog_lossless(const struct mx_analog_prepared *prepared);
 

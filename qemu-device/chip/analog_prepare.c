@@ -182,55 +182,30 @@ bool mx_analog_narrow(const int16_t *level, size_t rows, int8_t *bytes)
 	return true;
 }
 
-static bool draw(struct mx_analog_prepared *prepared, size_t nr, size_t group, uint32_t slice)
-{
-	struct mx_cells *cells = &prepared->panel[nr].cells[group][slice];
-	size_t rows = mx_analog_rows(prepared, group);
-	size_t all = mx_analog_pad(rows, 4) * COLS;
-
-	cells->narrow = aligned_alloc(64, all);
-	cells->wide = aligned_alloc(64, all * sizeof(*cells->wide));
-	if (!cells->narrow || !cells->wide)
-		return false;
-	mx_analog_cells(prepared->a, &prepared->w, nr, group * prepared->a->active, rows, slice,
-			cells->wide);
-	if (mx_analog_narrow(cells->wide, rows, cells->narrow)) {
-		free(cells->wide);
-		cells->wide = NULL;
-	} else {
-		free(cells->narrow);
-		cells->narrow = NULL;
-		atomic_store(&prepared->some_wide, true);
-	}
-	return true;
-}
-
 /* --------------------------------------------------------------- the whole */
 
 static void prepare_panel(void *arg, uint64_t nr)
 {
 	struct mx_analog_prepared *prepared = arg;
 	struct mx_panel *panel = &prepared->panel[nr];
-	size_t k = prepared->w.k, group;
+	size_t k = prepared->w.k;
 	int8_t *scratch = malloc(2 * k + mx_analog_pad(k, 4) * COLS);
-	uint32_t slice;
 
 	panel->hard = calloc(prepared->groups, sizeof(*panel->hard));
 	panel->bytes = calloc(prepared->groups, sizeof(*panel->bytes));
 	if (prepared->a->effects)
 		panel->cells = calloc(prepared->groups, sizeof(*panel->cells));
+	if (mx_analog_corrects(prepared->a))
+		panel->correction = calloc(prepared->groups, sizeof(*panel->correction));
 	if (!scratch || !panel->hard || !panel->bytes ||
-	    (prepared->a->effects && !panel->cells)) {
+	    (prepared->a->effects && !panel->cells) ||
+	    (mx_analog_corrects(prepared->a) && !panel->correction)) {
 		atomic_store(&prepared->no_memory, true);
 		free(scratch);
 		return;
 	}
 	prove(prepared, nr, scratch, scratch + 2 * k);
 	free(scratch);
-	for (group = 0; panel->cells && group < prepared->groups; group++)
-		for (slice = 0; slice < prepared->a->slices; slice++)
-			if (!draw(prepared, nr, group, slice))
-				atomic_store(&prepared->no_memory, true);
 }
 
 struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
@@ -251,7 +226,8 @@ struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
 	prepared->groups = mx_analog_groups(analog, weights->k);
 	prepared->nr_panels = nr_panels;
 	mx_pool_for(pool, nr_panels, prepare_panel, prepared);
-	if (atomic_load(&prepared->no_memory)) {
+	if (atomic_load(&prepared->no_memory) ||
+	    (analog->effects && !mx_analog_arrays(prepared, pool))) {
 		mx_analog_prepared_free(prepared);
 		return NULL;
 	}
@@ -273,6 +249,7 @@ void mx_analog_prepared_free(struct mx_analog_prepared *prepared)
 			}
 		}
 		free(panel->cells);
+		free(panel->correction);
 		free(panel->own_easy);
 		free(panel->hard);
 		free(panel->bytes);
@@ -288,4 +265,35 @@ bool mx_analog_lossless(const struct mx_analog_prepared *prepared)
 		if (prepared->panel[i].some_hard || prepared->panel[i].own_easy)
 			return false;
 	return true;
+}
+
+static void widen(struct mx_analog_report *report, const struct mx_correction *one)
+{
+	if (!report->corrected)
+		report->least = report->most = *one;
+	report->corrected = true;
+	if (one->gain < report->least.gain)
+		report->least.gain = one->gain;
+	if (one->gain > report->most.gain)
+		report->most.gain = one->gain;
+	if (one->offset < report->least.offset)
+		report->least.offset = one->offset;
+	if (one->offset > report->most.offset)
+		report->most.offset = one->offset;
+}
+
+void mx_analog_report(const struct mx_analog_prepared *prepared, struct mx_analog_report *report)
+{
+	size_t panel, group;
+	uint32_t slice;
+
+	*report = (struct mx_analog_report){
+		.stuck = atomic_load(&prepared->stuck), .spares = atomic_load(&prepared->spares),
+	};
+	if (!mx_analog_corrects(prepared->a))
+		return;
+	for (panel = 0; panel < prepared->nr_panels; panel++)
+		for (group = 0; group < prepared->groups; group++)
+			for (slice = 0; slice < prepared->a->slices; slice++)
+				widen(report, &prepared->panel[panel].correction[group][slice]);
 }

@@ -23,19 +23,6 @@ struct mx_cells {
 	int16_t *wide;
 };
 
-/* Of a digital correction: gain 1. */
-#define MX_CORRECTION_ONE 4096
-
-/**
- * struct mx_correction - what the digital side makes of the codes of a group and slice
- * @gain:	factor of their shift-and-add, in 1 / MX_CORRECTION_ONE
- * @offset:	counts to take off for each unit of the inputs' sum, in 1 / MX_CORRECTION_ONE
- */
-struct mx_correction {
-	int32_t gain;
-	int32_t offset;
-};
-
 /**
  * struct mx_panel - 16 columns
  * @hard:	[group][slice]: columns whose conversions can lose something
@@ -60,7 +47,7 @@ struct mx_panel {
 	int64_t easy_sum[COLS];
 	int64_t sum[COLS];
 	struct mx_cells (*cells)[MX_MAX_SLICES];
-	const struct mx_correction (*correction)[MX_MAX_SLICES];
+	struct mx_correction (*correction)[MX_MAX_SLICES];
 };
 
 /**
@@ -68,6 +55,7 @@ struct mx_panel {
  * @lsb:	counts of a code, of each slice
  * @groups:	of rows
  * @some_wide:	some cells are
+ * @stuck, @spares: see struct mx_analog_report
  */
 struct mx_analog_prepared {
 	const struct mx_analog *a;
@@ -76,6 +64,7 @@ struct mx_analog_prepared {
 	size_t groups;
 	size_t nr_panels;
 	atomic_bool some_wide;
+	atomic_uint_fast64_t stuck, spares;
 	atomic_bool no_memory;
 	struct mx_panel panel[];
 };
@@ -110,10 +99,19 @@ static inline const int8_t *mx_analog_panel(const struct mx_analog_prepared *pre
 void mx_analog_levels(const struct mx_analog *analog, const int8_t *w, size_t rows,
 		      uint32_t slice, int8_t *level);
 
-/* Levels of the cells of a slice: analog_cells.c. [rows / 2][COLS][2], rows in fours */
+/* Whether codes are corrected array by array. */
+static inline bool mx_analog_corrects(const struct mx_analog *analog)
+{
+	return analog->effects && (analog->keys.correction == MX_CORRECT_ARRAY ||
+				   analog->keys.drift_compensation);
+}
+
+/* Levels of a slice, without effects: analog_cells.c. [rows / 2][COLS][2], rows in fours */
 void mx_analog_cells(const struct mx_analog *analog, const struct mx_analog_weights *weights,
 		     size_t panel, size_t first, size_t rows, uint32_t slice, int16_t *level);
 /* The same as bytes, [rows / 4][COLS][4]; false if one does not fit. */
 bool mx_analog_narrow(const int16_t *level, size_t rows, int8_t *bytes);
+/* Draws the cells of all arrays into the panels: analog_array.c; false without memory. */
+bool mx_analog_arrays(struct mx_analog_prepared *prepared, struct mx_pool *pool);
 
 #endif /* MX_CHIP_ANALOG_PREPARE_H */

@@ -45,7 +45,15 @@ enum mx_adc_tie {
 	MX_HALF_UP,		/* towards plus infinity */
 };
 
+enum mx_correct {
+	MX_CORRECT_NONE,
+	MX_CORRECT_ARRAY,	/* gain and offset of each array, measured after programming */
+};
+
 #define MX_MAX_SLICES 8
+#define MX_MAX_ARRAY_COLS 4096
+#define MX_MAX_SPARE_COLS 64
+#define MX_MAX_COPIES 15
 
 /*
  * What fidelity=analog computes with, see Documentation/analog.rst. A count is
@@ -69,6 +77,13 @@ struct mx_analog_keys {
 	double rtn_share;		/* share of the cells with random telegraph noise */
 	double rtn_amplitude;		/* share of its conductance that such a cell loses at times */
 	double on_off_ratio;		/* highest to lowest conductance; 0: infinite */
+	double wire_ohm;		/* segment of a wordline or bitline between neighbours */
+	double cell_ohm;		/* cell at its highest level */
+	uint32_t spare_cols;		/* of each array, besides its columns */
+	uint32_t redundant_slices;	/* highest slices whose cells are there several times */
+	uint32_t redundant_copies;	/* how many times */
+	enum mx_correct correction;	/* digital, of the codes */
+	uint32_t drift_compensation;	/* 1: its gain follows the cells' age */
 };
 
 /* Picojoules per event. */

@@ -313,6 +313,44 @@ static void check_adc_steps(struct parser *p)
 		a->adc_step = 0;
 }
 
+/* Effects and remedies that take whole arrays. */
+static void check_arrays_effects(struct parser *p)
+{
+	const struct mx_chip_config *c = p->config;
+	const struct mx_analog_keys *a = &c->analog;
+	uint32_t slices = mx_chip_slices(c);
+	const char *name = a->wire_ohm > 0 ? "wire_ohm" : a->spare_cols ? "spare_cols" :
+			   a->correction == MX_CORRECT_ARRAY ? "correction" :
+			   a->drift_compensation ? "drift_compensation" : NULL;
+
+	if (name && c->large_cols % MXACCEL_PANEL_COLS)
+		fail(p, line_of(p, "large", "cols"),
+		     "cols = %" PRIu32 ": %s takes arrays of a multiple of %d columns",
+		     c->large_cols, name, MXACCEL_PANEL_COLS);
+	if (a->wire_ohm > 0 && a->cell_ohm <= 0)
+		fail(p, line_of(p, "analog", "wire_ohm"),
+		     "wire_ohm = %g needs cell_ohm, the resistance of a cell at its highest level",
+		     a->wire_ohm);
+	if (a->wire_ohm > 0 && a->cell_ohm < a->wire_ohm)
+		fail(p, line_of(p, "analog", "cell_ohm"),
+		     "cell_ohm = %g is less than wire_ohm = %g: nothing but the nearest cells would be read",
+		     a->cell_ohm, a->wire_ohm);
+	if (a->spare_cols > c->large_cols)
+		fail(p, line_of(p, "analog", "spare_cols"),
+		     "spare_cols = %" PRIu32 " are more than the %" PRIu32 " columns of an array",
+		     a->spare_cols, c->large_cols);
+	if (a->redundant_slices > slices)
+		fail(p, line_of(p, "analog", "redundant_slices"),
+		     "redundant_slices = %" PRIu32 ": a weight has %" PRIu32 " slices of %" PRIu32 " bits",
+		     a->redundant_slices, slices, c->cell_bits);
+	if ((a->redundant_slices > 0) != (a->redundant_copies > 1))
+		fail(p, line_of(p, "analog", a->redundant_slices ? "redundant_slices" :
+							       "redundant_copies"),
+		     "redundant_slices = %" PRIu32 " and redundant_copies = %" PRIu32
+		     ": redundancy takes a slice and two copies at least",
+		     a->redundant_slices, a->redundant_copies);
+}
+
 static void check_analog(struct parser *p)
 {
 	const struct mx_chip_config *c = p->config;
@@ -339,6 +377,7 @@ static void check_analog(struct parser *p)
 		fail(p, line_of(p, "analog", a->rtn_share > 0 ? "rtn_share" : "rtn_amplitude"),
 		     "rtn_share = %g and rtn_amplitude = %g: one without the other has no effect",
 		     a->rtn_share, a->rtn_amplitude);
+	check_arrays_effects(p);
 	check_adc_steps(p);
 	/* Cells reach four times the highest level, in 1/32 of a count: see analog_cells.c. */
 	active = a->rows_active ? a->rows_active : c->large_rows;

@@ -38,6 +38,7 @@ static const char *const attentions[] = { "rewrite", "offchip", NULL };
 static const char *const inputs[] = { "twos_complement", "sign_magnitude", "unsigned", NULL };
 static const char *const mappings[] = { "differential", "offset", NULL };
 static const char *const ranges[] = { "fixed", "calibrated", NULL };
+static const char *const corrections[] = { "none", "array", NULL };
 static const char *const ties[] = { "half_even", "half_up", NULL };
 
 const struct mx_key mx_keys[] = {
@@ -194,6 +195,13 @@ const struct mx_key mx_keys[] = {
 	ANALOG(drift_nu_sigma, 1),
 	ANALOG(rtn_share, 1),
 	ANALOG(rtn_amplitude, 1),
+	ANALOG(wire_ohm, 1000),
+	ANALOG(cell_ohm, 1000000000),
+	ANALOG_KEY("spare_cols", spare_cols, 0, MX_MAX_SPARE_COLS),
+	ANALOG_KEY("redundant_slices", redundant_slices, 0, MX_MAX_SLICES),
+	ANALOG_KEY("redundant_copies", redundant_copies, 0, MX_MAX_COPIES),
+	ANALOG_WORD(correction, corrections),
+	ANALOG_KEY("drift_compensation", drift_compensation, 0, 1),
 
 	KEY(ALL, "limits", "models", max_models, 1, MX_NV_MAX_MODELS),
 	KEY(ALL, "limits", "contexts", max_contexts, 1, 65536),

@@ -61,7 +61,7 @@ static const struct mx_analog_prepared *prepared_of(struct mx_run *run, const st
 {
 	struct mx_analog_weights weights = {
 		.panels = mx_param(run, op->w_off), .place = op->w_off, .k = op->k, .n = op->n,
-		.age = run->chip->params.age,
+		.age = run->chip->params.age, .isa = run->chip->params.isa,
 		.steps = mx_model_steps(&run->chip->config, run->model, op),
 	};
 	struct mx_analog_prepared **prepared = &run->model->prepared[op - run->model->op];

@@ -8,6 +8,7 @@ Nothing here is shared with, or made from, the chip model.
 """
 
 import numpy as np
+from analog_cells import UNIT
 
 
 class Crossbar:
@@ -66,26 +67,43 @@ class Crossbar:
             up |= (2 * rest == step) & (whole % 2 == 1)
         return whole + up
 
-    def multiply(self, w, x):
-        """y [T, N], sums and codes [array, slice, bit, N, T], number of clamped codes."""
-        count = w.shape[1]
-        levels = self.weight_slices(w)
+    def multiply(self, w, x, cells=None):
+        """y [T, N], sums and codes [array, slice, bit, N, T], number of clamped codes.
+
+        With cells (analog_cells.py), sums are in their parts of a count.
+        """
+        count, unit = w.shape[1], UNIT if cells else 1
+        levels, corrections = cells.effective(w) if cells else (self.weight_slices(w), {})
+        corrected = cells is not None and cells.correction == "array"
         digits, factors = self.input_digits(x)
         y = np.zeros((x.shape[0], w.shape[0]), np.int64)
         sums, codes, clamped = [], [], 0
         for first in range(0, count, self.active):
             rows = slice(first, min(first + self.active, count))
+            total = x[:, rows].astype(np.int64).sum(axis=1, keepdims=True)
             for i in range(self.slices):
+                part = np.zeros_like(y)
                 for k in range(self.bits):
                     low, high = self.code_range(k)
                     s = levels[i][:, rows] @ digits[k][:, rows].T
-                    rounded = self.round(s, self.lsb[i])
+                    rounded = self.round(s, unit * self.lsb[i])
                     code = np.clip(rounded, low, high)
                     clamped += int((rounded != code).sum())
                     sums.append(s)
                     codes.append(code)
-                    y += (self.lsb[i] * 2 ** (self.cell_bits * i) * factors[k] * code).T
+                    part += (self.lsb[i] * factors[k] * code).T
+                if corrected:
+                    gain, offset = np.array([corrections[first // self.rows, i, n // cells.cols]
+                                             for n in range(w.shape[0])]).T
+                    part = gain * part - offset * total
+                y += 2 ** (self.cell_bits * i) * part
+        if corrected:
+            y = (2 * y + 4096) // 8192
         if self.mapping == "offset":
-            y -= 128 * x.astype(np.int64).sum(axis=1, keepdims=True)
+            total = x.astype(np.int64).sum(axis=1, keepdims=True)
+            y -= 128 * total
+            if cells:
+                weight = sum(2 ** (self.cell_bits * i) for i in range(self.slices))
+                y -= (2 * cells.pedestal * weight * total + UNIT) // (2 * UNIT)
         shape = (-1, self.slices, self.bits, w.shape[0], x.shape[0])
         return y, np.reshape(sums, shape), np.reshape(codes, shape), clamped
