@@ -134,7 +134,9 @@ static void compute(struct work *work, struct piece *piece)
 	memset(piece->acc, 0, COLS * sizeof(*piece->acc));
 	if (easy)
 		multiply_easy(work, piece);
-	for (group = 0; group < work->prepared->groups; group++) {
+	if (panel->correction)
+		mx_analog_convert_corrected(work, piece, all);
+	for (group = 0; !panel->correction && group < work->prepared->groups; group++) {
 		for (slice = 0; slice < work->a->slices; slice++)
 			columns[slice] = work->proves ? panel->hard[group][slice] : all;
 		mx_analog_convert(work, piece, group, columns);

@@ -124,6 +124,16 @@ out:
 	return done;
 }
 
+static bool some_signed(const struct mx_analog *a)
+{
+	uint32_t step;
+
+	for (step = 0; step < a->steps; step++)
+		if (a->step_signed[step])
+			return true;
+	return false;
+}
+
 /* The part of a panel and group, as kernels take it. */
 static bool pack(const struct mx_array *array, size_t panel, size_t group)
 {
@@ -142,8 +152,11 @@ static bool pack(const struct mx_array *array, size_t panel, size_t group)
 		for (c = 0; c < COLS; c++)
 			cells->wide[(r / 2 * COLS + c) * 2 + r % 2] = from[r * array->stride + c];
 	if (mx_analog_narrow(cells->wide, rows, cells->narrow)) {
-		free(cells->wide);
-		cells->wide = NULL;
+		/* Signed digits are multiplied as words. */
+		if (!some_signed(prepared->a)) {
+			free(cells->wide);
+			cells->wide = NULL;
+		}
 	} else {
 		free(cells->narrow);
 		cells->narrow = NULL;

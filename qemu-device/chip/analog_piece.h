@@ -116,6 +116,8 @@ void mx_analog_convert(struct work *work, struct piece *piece, size_t group,
 /* The same with tables; analog_tables.c. */
 void mx_analog_convert_tables(struct work *work, struct piece *piece, size_t group,
 			      const uint16_t columns[MX_MAX_SLICES]);
+/* Converts all groups and slices, and corrects each: analog_gain.c. Into piece->acc */
+void mx_analog_convert_corrected(struct work *work, struct piece *piece, uint16_t columns);
 /* Whether mx_group_codes can hold all there is; sets work->fused and work->words. */
 void mx_analog_plan_tiles(struct work *work);
 

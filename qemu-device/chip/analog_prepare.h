@@ -16,7 +16,7 @@
 /**
  * struct mx_cells - levels of a slice of 16 columns and a group, with their effects
  * @narrow:	[rows / 4][COLS][4], if all are within -128 to 127; else NULL
- * @wide:	[rows / 2][COLS][2], rows up to a multiple of four; else NULL
+ * @wide:	[rows / 2][COLS][2], rows up to a multiple of four; NULL if @narrow will do
  */
 struct mx_cells {
 	int8_t *narrow;
