@@ -52,7 +52,7 @@ enum mx_correct {
 
 #define MX_MAX_SLICES 8
 #define MX_MAX_ARRAY_COLS 4096
-#define MX_MAX_SPARE_COLS 64
+#define MX_MAX_SPARE_COLS 64	/* these two as in config_keys.c */
 #define MX_MAX_COPIES 15
 
 /*

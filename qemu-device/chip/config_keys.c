@@ -197,9 +197,9 @@ const struct mx_key mx_keys[] = {
 	ANALOG(rtn_amplitude, 1),
 	ANALOG(wire_ohm, 1000),
 	ANALOG(cell_ohm, 1000000000),
-	ANALOG_KEY("spare_cols", spare_cols, 0, MX_MAX_SPARE_COLS),
-	ANALOG_KEY("redundant_slices", redundant_slices, 0, MX_MAX_SLICES),
-	ANALOG_KEY("redundant_copies", redundant_copies, 0, MX_MAX_COPIES),
+	ANALOG_KEY("spare_cols", spare_cols, 0, 64),
+	ANALOG_KEY("redundant_slices", redundant_slices, 0, 8),
+	ANALOG_KEY("redundant_copies", redundant_copies, 0, 15),
 	ANALOG_WORD(correction, corrections),
 	ANALOG_KEY("drift_compensation", drift_compensation, 0, 1),
 
