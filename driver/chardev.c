@@ -117,6 +117,8 @@ static int mx_query(struct mx_file *file, void *arg)
 		query->features |= MXACCEL_DRVFEAT_HEALTH;
 	if (mx->hw_features & MXACCEL_FEATURE_SCHEDULE)
 		query->features |= MXACCEL_DRVFEAT_SCHEDULE;
+	if (mx->hw_features & MXACCEL_FEATURE_REFRESH)
+		query->features |= MXACCEL_DRVFEAT_REFRESH;
 	query->queue_depth = min(MX_FILE_DEPTH, mx->io_depth - 1);
 	if (query->identify)
 		err = mx_identify(mx, identity);
@@ -202,6 +204,7 @@ static const struct mx_ioctl mx_ioctls[] = {
 	MX_IOCTL(WAIT, mxaccel_wait, mx_job_wait, true),
 	MX_IOCTL(CANCEL, mxaccel_cancel, mx_job_cancel, false),
 	MX_IOCTL(COUNTERS, mxaccel_counters, mx_counters, true),
+	MX_IOCTL(MODEL_REFRESH, mxaccel_model_refresh, mx_model_refresh, false),
 };
 
 /* The kernel's copy of an argument */
@@ -219,6 +222,7 @@ union mx_arg {
 	struct mxaccel_wait wait;
 	struct mxaccel_cancel cancel;
 	struct mxaccel_counters counters;
+	struct mxaccel_model_refresh model_refresh;
 };
 
 /*

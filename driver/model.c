@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Models: the directory, granting them to files, deletion. The driver knows a
+ * Models: the directory, granting them to files, refresh, deletion. The driver knows a
  * model by its content id only.
  */
 #include <linux/capability.h>
+#include <linux/math64.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -219,6 +220,50 @@ int mx_model_delete(struct mx_file *file, void *arg)
 	err = mx_model_command(file->mx, MXACCEL_ADM_MODEL_DELETE, 0, request->model);
 	if (!err)
 		mx_sysfs_models_refresh(file->mx);
+	mx_exit(file->mx, idx);
+	return err;
+}
+
+/* Programs all cells: given as long as checking the content when that was loaded. */
+static int mx_refresh(struct mx_dev *mx, u32 model)
+{
+	struct mxaccel_sqe sqe = {
+		.opcode = MXACCEL_ADM_MODEL_REFRESH,
+		.model.model = cpu_to_le32(model),
+	};
+	struct mxaccel_model_info *page;
+	unsigned int timeout_ms;
+	u64 bytes;
+	int err;
+
+	if (model >= mx->max_models)
+		return -ENOENT;
+	page = kmalloc(MXACCEL_PAGE, GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	err = mx_identify_models(mx, model, page);
+	bytes = le64_to_cpu(page->model_bytes) + le64_to_cpu(page->params_bytes);
+	kfree(page);
+	if (err)
+		return err;
+	timeout_ms = MX_COMMIT_TIMEOUT_MS +
+		     min_t(u64, div_u64(bytes, MX_COMMIT_BYTES_PER_MS), INT_MAX / 2);
+	return mx_admin(mx, &sqe, timeout_ms, NULL, NULL);
+}
+
+int mx_model_refresh(struct mx_file *file, void *arg)
+{
+	struct mxaccel_model_refresh *request = arg;
+	int idx, err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (!(file->mx->hw_features & MXACCEL_FEATURE_REFRESH))
+		return -EOPNOTSUPP;
+	err = mx_file_enter(file, &idx);
+	if (err)
+		return err;
+	err = mx_refresh(file->mx, request->model);
 	mx_exit(file->mx, idx);
 	return err;
 }

@@ -517,6 +517,7 @@ int mx_grant_checked(struct mx_file *file, const u8 *content, u32 id);
 int mx_model_open(struct mx_file *file, void *arg);
 int mx_model_close(struct mx_file *file, void *arg);
 int mx_model_delete(struct mx_file *file, void *arg);
+int mx_model_refresh(struct mx_file *file, void *arg);
 int mx_model_list(struct mx_file *file, void *arg);
 
 /* program.c */

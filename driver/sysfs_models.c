@@ -16,7 +16,7 @@
  * @node:	in mx_dev.model_nodes, under models_lock
  * @id:		model id
  * @seen:	still there, while refreshing
- * @info:	directory entry when the folder was made; only grants changes later
+ * @info:	directory entry when the folder was made; grants and age change later
  */
 struct mx_model_node {
 	struct kobject kobj;
@@ -57,7 +57,8 @@ static ssize_t cells_show(struct mx_model_node *model, char *buf)
 	return sysfs_emit(buf, "%llu\n", le64_to_cpu(model->info.cells));
 }
 
-static ssize_t grants_show(struct mx_model_node *model, char *buf)
+/* What may have changed: a field of the directory entry as it is now */
+static ssize_t mx_model_show_now(struct mx_model_node *model, size_t field, char *buf)
 {
 	struct mx_dev *mx = model->mx;
 	struct mxaccel_model_info *page;
@@ -72,9 +73,28 @@ static ssize_t grants_show(struct mx_model_node *model, char *buf)
 		mx_exit(mx, idx);
 	}
 	if (!ret)
-		ret = sysfs_emit(buf, "%u\n", le32_to_cpu(page->grants));
+		ret = sysfs_emit(buf, "%u\n", le32_to_cpup((void *)page + field));
 	kfree(page);
 	return ret;
+}
+
+static ssize_t grants_show(struct mx_model_node *model, char *buf)
+{
+	return mx_model_show_now(model, offsetof(struct mxaccel_model_info, grants), buf);
+}
+
+static ssize_t age_seconds_show(struct mx_model_node *model, char *buf)
+{
+	if (!(model->mx->hw_features & MXACCEL_FEATURE_REFRESH))
+		return -EOPNOTSUPP;
+	return mx_model_show_now(model, offsetof(struct mxaccel_model_info, age), buf);
+}
+
+static ssize_t refreshes_show(struct mx_model_node *model, char *buf)
+{
+	if (!(model->mx->hw_features & MXACCEL_FEATURE_REFRESH))
+		return -EOPNOTSUPP;
+	return mx_model_show_now(model, offsetof(struct mxaccel_model_info, epoch), buf);
 }
 
 #define MX_MODEL_ATTR(name) \
@@ -85,6 +105,8 @@ MX_MODEL_ATTR(model_bytes);
 MX_MODEL_ATTR(params_bytes);
 MX_MODEL_ATTR(cells);
 MX_MODEL_ATTR(grants);
+MX_MODEL_ATTR(age_seconds);
+MX_MODEL_ATTR(refreshes);
 
 static struct attribute *mx_model_attrs[] = {
 	&mx_model_name.attr,
@@ -93,6 +115,8 @@ static struct attribute *mx_model_attrs[] = {
 	&mx_model_params_bytes.attr,
 	&mx_model_cells.attr,
 	&mx_model_grants.attr,
+	&mx_model_age_seconds.attr,
+	&mx_model_refreshes.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(mx_model);

@@ -219,6 +219,8 @@ uint32_t mxrt_run_batch(const struct mxrt_run *run, size_t left, uint64_t max_by
  * @unload:	gives up the use
  * @models:	as mxrt_models()
  * @model_delete: as mxrt_model_delete()
+ * @refresh:	as mxrt_refresh()
+ * @set_age:	as mxrt_set_age(); NULL: nobody but time can
  * @counters:	*count is room at @values, then the counters there are
  * @infer:	runs it; the caller holds infer_lock. An error with run->status
  *		set gets its sentence from the caller.
@@ -239,6 +241,8 @@ struct mxrt_backend {
 	void (*unload)(struct mxrt_device *dev, struct mxrt_use *use);
 	int (*models)(struct mxrt_device *dev, struct mxrt_resident *list, size_t *count);
 	int (*model_delete)(struct mxrt_device *dev, uint32_t id);
+	int (*refresh)(struct mxrt_device *dev, uint32_t id);
+	int (*set_age)(struct mxrt_device *dev, uint32_t seconds);
 	int (*counters)(struct mxrt_device *dev, unsigned int scope, uint32_t model,
 			__u64 *values, uint32_t *count);
 	int (*infer)(struct mxrt_device *dev, struct mxrt_run *run);
@@ -266,6 +270,9 @@ void mxrt_device_get(struct mxrt_device *dev);
 void mxrt_device_put(struct mxrt_device *dev);
 
 void mxrt_resident_fill(struct mxrt_resident *to, const struct mxaccel_model_info *from);
+
+/* Sentence for a refused mxrt_refresh(). Return: @err. */
+int mxrt_refresh_refused(struct mxrt_device *dev, uint32_t id, int err);
 
 /* Sentence and errno for a refused load. */
 int mxrt_load_refused(struct mxrt_device *dev, const struct mxrt_image *image,

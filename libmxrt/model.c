@@ -230,6 +230,8 @@ void mxrt_resident_fill(struct mxrt_resident *to, const struct mxaccel_model_inf
 	to->program_bytes = from->model_bytes;
 	to->params_bytes = from->params_bytes;
 	to->cells = from->cells;
+	to->age = from->age;
+	to->refreshes = from->epoch;
 }
 
 int mxrt_models(struct mxrt_device *dev, struct mxrt_resident *list, size_t *count)
@@ -244,4 +246,42 @@ int mxrt_model_delete(struct mxrt_device *dev, unsigned int id)
 	if (!dev)
 		return mxrt_fail(-EINVAL, "%s: no device", __func__);
 	return dev->backend->model_delete(dev, id);
+}
+
+int mxrt_refresh_refused(struct mxrt_device *dev, uint32_t id, int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return mxrt_fail(err, "%s has no resident model %u", dev->name, id);
+	case -ENOSPC:
+		return mxrt_fail(err,
+				 "model %u of %s stays as it is: some of its cells have been programmed as often as they endure; delete it and load it again, which gives it others",
+				 id, dev->name);
+	case -EPERM:
+		return mxrt_fail(err, "refreshing models of %s needs CAP_SYS_ADMIN", dev->name);
+	case -EOPNOTSUPP:
+		return mxrt_fail(err, "%s cannot refresh models: its driver or chip is older",
+				 dev->name);
+	default:
+		return mxrt_fail(err, "cannot refresh model %u of %s: %s", id, dev->name,
+				 strerrordesc_np(-err));
+	}
+}
+
+int mxrt_refresh(struct mxrt_device *dev, unsigned int id)
+{
+	if (!dev)
+		return mxrt_fail(-EINVAL, "%s: no device", __func__);
+	return dev->backend->refresh(dev, id);
+}
+
+int mxrt_set_age(struct mxrt_device *dev, unsigned int seconds)
+{
+	if (!dev)
+		return mxrt_fail(-EINVAL, "%s: no device", __func__);
+	if (!dev->backend->set_age)
+		return mxrt_fail(-EOPNOTSUPP,
+				 "%s: the clock of a real chip is not set by its programs, only that of a sim: device; QEMU has the property age for it",
+				 dev->name);
+	return dev->backend->set_age(dev, seconds);
 }

@@ -648,6 +648,8 @@ void mxrt_unload(struct mxrt_model *model);
  * @program_bytes: size of the program
  * @params_bytes: size of the weights
  * @cells:	non-volatile cells it takes
+ * @age:	seconds since they were programmed, on the chip's clock
+ * @refreshes:	how often they were programmed again, see mxrt_refresh()
  * @rsvd:	zero
  */
 struct mxrt_resident {
@@ -658,7 +660,9 @@ struct mxrt_resident {
 	uint64_t program_bytes;
 	uint64_t params_bytes;
 	uint64_t cells;
-	uint64_t rsvd[4];
+	uint32_t age;
+	uint32_t refreshes;
+	uint64_t rsvd[3];
 };
 
 /**
@@ -683,6 +687,36 @@ int mxrt_models(struct mxrt_device *dev, struct mxrt_resident *list, size_t *cou
  * Return: 0; -ENOENT not resident; -EBUSY in use; -EPERM not allowed.
  */
 int mxrt_model_delete(struct mxrt_device *dev, unsigned int id);
+
+/**
+ * mxrt_refresh() - program the cells of a resident model again
+ * @dev:	device
+ * @id:		slot in the chip's directory
+ *
+ * For cells that have aged: they are new then, and worn once more. Nothing of the model is sent.
+ * It may be in use; a job sees the cells of before or of after. Interrupted by a power cut or a
+ * reset, the model is whole, and as old as before or new.
+ *
+ * Thread safety: any thread.
+ *
+ * Return: 0; -ENOENT not resident; -EPERM not allowed; -ENOSPC worn out, nothing was done;
+ * -EOPNOTSUPP the chip or its driver cannot.
+ */
+int mxrt_refresh(struct mxrt_device *dev, unsigned int id);
+
+/**
+ * mxrt_set_age() - let time pass on a chip of a "sim:" device
+ * @dev:	device opened with fidelity=analog
+ * @seconds:	what its clock shows then: 0 when it was opened, at most 1000000000, never less
+ *		than before
+ *
+ * The cells of each model are as old as the time since they were programmed.
+ *
+ * Thread safety: any thread.
+ *
+ * Return: 0; -EINVAL; -EOPNOTSUPP no "sim:" device.
+ */
+int mxrt_set_age(struct mxrt_device *dev, unsigned int seconds);
 
 /* --------------------------------------------------------- inference */
 

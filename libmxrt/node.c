@@ -185,6 +185,19 @@ static int node_model_delete(struct mxrt_device *dev, uint32_t id)
 	}
 }
 
+static int node_refresh(struct mxrt_device *dev, uint32_t id)
+{
+	struct mxaccel_model_refresh arg = { .size = sizeof(arg), .model = id };
+	int err;
+
+	err = mxrt_node_ioctl(mxrt_to_node(dev)->fd, MXACCEL_IOC_MODEL_REFRESH, &arg);
+	if (err == -ENODEV)
+		return mxrt_node_fail(dev, err, "refresh a model");
+	if (err == -ENOTTY)	/* a driver from before there was this */
+		err = -EOPNOTSUPP;
+	return err ? mxrt_refresh_refused(dev, id, err) : 0;
+}
+
 static int node_counters(struct mxrt_device *dev, unsigned int scope, uint32_t model,
 			 __u64 *values, uint32_t *count)
 {
@@ -309,6 +322,7 @@ static const struct mxrt_backend node_backend = {
 	.unload = node_unload,
 	.models = node_models,
 	.model_delete = node_model_delete,
+	.refresh = node_refresh,
 	.counters = node_counters,
 	.infer = mxrt_node_infer,
 	.schedule = mxrt_node_schedule,

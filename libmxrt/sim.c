@@ -86,6 +86,21 @@ static int sim_model_delete(struct mxrt_device *dev, uint32_t id)
 			 dev->name, mxrt_strerror(status));
 }
 
+static int sim_refresh(struct mxrt_device *dev, uint32_t id)
+{
+	uint16_t status = mx_chip_model_refresh(to_sim(dev)->chip, id);
+
+	return status ? mxrt_refresh_refused(dev, id, mxrt_status_error(status)) : 0;
+}
+
+static int sim_set_age(struct mxrt_device *dev, uint32_t seconds)
+{
+	char text[256];
+	int err = mx_chip_set_age(to_sim(dev)->chip, seconds, text, sizeof(text));
+
+	return err ? mxrt_fail(err, "%s: %s", dev->name, text) : 0;
+}
+
 static int sim_counters(struct mxrt_device *dev, unsigned int scope, uint32_t model,
 			__u64 *values, uint32_t *count)
 {
@@ -137,11 +152,18 @@ static int io_write(void *opaque, uint64_t offset, const void *from, uint64_t by
 
 void mxrt_sim_run(struct mxrt_device *dev, struct sim_io *io)
 {
+	struct sim_device *sim = to_sim(dev);
+	uint32_t age = atomic_exchange(&sim->age, 0);
+	char text[256];
+
+	/* Option age=: what was loaded has aged. Fails only if mxrt_set_age() let more time pass. */
+	if (age)
+		mx_chip_set_age(sim->chip, age, text, sizeof(text));
 	io->job.read = io_read;
 	io->job.write = io_write;
 	io->job.opaque = io;
 	check_deadline(io);
-	mx_chip_job_run(to_sim(dev)->chip, &io->job);
+	mx_chip_job_run(sim->chip, &io->job);
 }
 
 static int sim_infer(struct mxrt_device *dev, struct mxrt_run *run)
@@ -226,6 +248,8 @@ static const struct mxrt_backend sim_backend = {
 	.unload = sim_unload,
 	.models = sim_models,
 	.model_delete = sim_model_delete,
+	.refresh = sim_refresh,
+	.set_age = sim_set_age,
 	.counters = sim_counters,
 	.infer = sim_infer,
 	.schedule = sim_schedule,
@@ -252,6 +276,14 @@ int mxrt_sim_open(const char *name, const struct mxrt_open_params *params,
 	err = mxrt_sim_options(name, params, &sim->config, &chip_params);
 	if (err)
 		goto free_sim;
+	if (chip_params.age && chip_params.fidelity != MX_ANALOG) {
+		err = mxrt_fail(-EINVAL,
+				"%s: age=%u: cells have no age with fidelity=exact; use fidelity=analog",
+				name, chip_params.age);
+		goto free_sim;
+	}
+	atomic_init(&sim->age, chip_params.age);
+	chip_params.age = 0;
 	sim->chip = mx_chip_new(&sim->config, &chip_params, text, sizeof(text));
 	if (!sim->chip) {
 		err = mxrt_fail(-EINVAL, "%s: the chip does not start: %s", name, text);

@@ -14,6 +14,7 @@ struct sim_device {
 	struct mxrt_device base;
 	struct mx_chip *chip;
 	struct mx_chip_config config;
+	atomic_uint age;		/* that the chip has when its first job runs; then 0 */
 };
 
 /**

@@ -223,7 +223,7 @@ void mx_admin_command(MxState *s, MxCommand *cmd)
     case MXACCEL_ADM_CTX_CREATE ... MXACCEL_ADM_MODEL_REVOKE:
         mx_ctx_command(s, cmd);
         break;
-    case MXACCEL_ADM_PROG_BEGIN ... MXACCEL_ADM_PROG_REUSE:
+    case MXACCEL_ADM_PROG_BEGIN ... MXACCEL_ADM_MODEL_REFRESH:
         mx_prog_command(s, cmd);
         break;
     case MXACCEL_ADM_ABORT:

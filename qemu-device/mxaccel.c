@@ -6,6 +6,7 @@
 #include "mxaccel.h"
 #include "qemu/error-report.h"
 #include "qemu/module.h"
+#include "qapi/visitor.h"
 #include "trace.h"
 
 #define MX_CAP_PM       0x40
@@ -279,10 +280,36 @@ static MX_PROPERTY mx_properties[] = {
     DEFINE_PROP_BOOL("coalescing", MxState, coalescing, true),
     DEFINE_PROP_UINT64("seed", MxState, seed, 1),
     DEFINE_PROP_STRING("fidelity", MxState, fidelity),
-    DEFINE_PROP_UINT32("age", MxState, age, 0),
     DEFINE_PROP_BOOL("timing", MxState, timing, false),
     MX_PROPERTIES_END
 };
+
+static void mx_age_get(Object *obj, Visitor *v, const char *name, void *opaque,
+                       Error **errp)
+{
+    MxState *s = MXACCEL(obj);
+    uint32_t age = s->chip ? mx_chip_age(s->chip) : s->age;
+
+    visit_type_uint32(v, name, &age, errp);
+}
+
+/* Before the device is there: what its chip's clock shows at power-on. */
+static void mx_age_set(Object *obj, Visitor *v, const char *name, void *opaque,
+                       Error **errp)
+{
+    MxState *s = MXACCEL(obj);
+    char why[512];
+    uint32_t age;
+
+    if (!visit_type_uint32(v, name, &age, errp)) {
+        return;
+    }
+    if (s->chip && mx_chip_set_age(s->chip, age, why, sizeof(why)) < 0) {
+        error_setg(errp, "%s", why);
+        return;
+    }
+    s->age = age;
+}
 
 static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
 {
@@ -324,8 +351,10 @@ static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
         "serial number, which is the seed of all randomness");
     object_class_property_set_description(klass, "fidelity",
         "how products are computed: exact, or analog as the cells do");
+    object_class_property_add(klass, "age", "uint32", mx_age_get, mx_age_set,
+                              NULL, NULL);
     object_class_property_set_description(klass, "age",
-        "seconds since the cells were programmed, for fidelity=analog");
+        "the chip's clock in seconds, for fidelity=analog; goes forward only");
     object_class_property_set_description(klass, "timing",
         "jobs complete at their modelled time on the guest's clock");
 }

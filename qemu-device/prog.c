@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * MX1: programming and deletion of models.
+ * MX1: programming, refresh and deletion of models.
  *
  * PROG_WRITE copies in slices under the big lock, as guest memory may be
  * touched nowhere else; what takes long in it goes on in the bottom half.
- * COMMIT (hashing) and MODEL_DELETE (waits for the store) run on a worker.
+ * COMMIT (hashing), MODEL_DELETE and MODEL_REFRESH (wait for the store) run on
+ * a worker.
  */
 #include "mxaccel.h"
 #include "qemu/bitmap.h"
@@ -12,7 +13,7 @@
 typedef struct MxProgTask {
     MxTask task;
     uint32_t prog;                  /* WRITE, COMMIT: handle */
-    uint32_t model;                 /* COMMIT: out, DELETE: model id */
+    uint32_t model;                 /* COMMIT: out, DELETE, REFRESH: model id */
     bool ran;                       /* COMMIT: the programming has ended */
     bool granted;                   /* COMMIT: the context has the reference */
     MxProgramming *programming;     /* WRITE */
@@ -260,6 +261,24 @@ static const MxTaskOps mx_delete_ops = {
     .release = mx_delete_release,
 };
 
+static void mx_refresh_run(MxTask *task)
+{
+    MxProgTask *t = container_of(task, MxProgTask, task);
+
+    task->status = mx_chip_model_refresh(task->s->chip, t->model);
+    if (task->status == MXACCEL_ST_BAD_MODEL) {
+        task->field = MX_FIELD(model.model);
+    }
+}
+
+/* Once it runs, it cannot be stopped: the cells are new, or as old as before. */
+static const MxTaskOps mx_refresh_ops = {
+    .name = "refresh",
+    .run = mx_refresh_run,
+    .finish = mx_prog_finish,
+    .release = mx_delete_release,
+};
+
 static void mx_prog_end(MxState *s, MxCommand *cmd, MxContext *ctx)
 {
     MxProgramming *p;
@@ -291,7 +310,8 @@ static void mx_prog_end(MxState *s, MxCommand *cmd, MxContext *ctx)
     mx_task_queue(&t->task, MX_LANE_PROGRAMMING);
 }
 
-static void mx_model_delete(MxState *s, MxCommand *cmd)
+/* MODEL_DELETE, MODEL_REFRESH */
+static void mx_model_task(MxState *s, MxCommand *cmd, const MxTaskOps *ops)
 {
     MxProgTask *t;
 
@@ -300,7 +320,7 @@ static void mx_model_delete(MxState *s, MxCommand *cmd)
     }
     t = g_new0(MxProgTask, 1);
     t->model = le32_to_cpu(cmd->sqe.model.model);
-    mx_task_submit(s, &t->task, &mx_delete_ops, cmd, NULL);
+    mx_task_submit(s, &t->task, ops, cmd, NULL);
     mx_task_queue(&t->task, MX_LANE_PROGRAMMING);
 }
 
@@ -309,7 +329,11 @@ void mx_prog_command(MxState *s, MxCommand *cmd)
     MxContext *ctx;
 
     if (cmd->sqe.opcode == MXACCEL_ADM_MODEL_DELETE) {
-        mx_model_delete(s, cmd);
+        mx_model_task(s, cmd, &mx_delete_ops);
+        return;
+    }
+    if (cmd->sqe.opcode == MXACCEL_ADM_MODEL_REFRESH) {
+        mx_model_task(s, cmd, &mx_refresh_ops);
         return;
     }
     ctx = mx_command_ctx(s, cmd);

@@ -115,6 +115,8 @@ IOCTL(COUNTERS, mxaccel_counters, 0, true,
 	BROKEN(mxaccel_counters, scope, 3, -EINVAL),
 	BROKEN(mxaccel_counters, model, 1, -EINVAL),
 	BROKEN(mxaccel_counters, values, 8, -EFAULT));
+IOCTL(MODEL_REFRESH, mxaccel_model_refresh, 0, false,
+	BROKEN(mxaccel_model_refresh, model, UINT32_MAX, -ENOENT));
 
 /* An argument with which the call gives variant->result */
 static void make_good(FIXTURE_DATA(ioctl) *self, unsigned long cmd)
@@ -125,6 +127,7 @@ static void make_good(FIXTURE_DATA(ioctl) *self, unsigned long cmd)
 		struct mxaccel_model_open open;
 		struct mxaccel_model_close close;
 		struct mxaccel_model_delete delete;
+		struct mxaccel_model_refresh refresh;
 		struct mxaccel_model_list list;
 		struct mxaccel_buf_create create;
 		struct mxaccel_submit submit;
@@ -304,7 +307,7 @@ TEST(unknown_ioctls)
 	int fd = mx_open();
 
 	ASSERT_LE(0, fd);
-	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, MXACCEL_IOC_QUERY + 0x0c, &query));
+	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, MXACCEL_IOC_QUERY + 0x0d, &query));
 	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, MXACCEL_IOC_QUERY + 0xff, &query));
 	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, _IOWR(0xB9, 0, struct mxaccel_query), &query));
 	EXPECT_EQ(-ENOTTY, mx_ioctl(fd, _IOR(MXACCEL_IOC_TYPE, 0, struct mxaccel_query), &query));
@@ -330,6 +333,7 @@ TEST(query_tells_the_truth)
 	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_REUSE);
 	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_HEALTH);
 	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_SCHEDULE);
+	EXPECT_TRUE(query.features & MXACCEL_DRVFEAT_REFRESH);
 	query.health = (uintptr_t)&health;
 	ASSERT_EQ(0, mx_ioctl(fd, MXACCEL_IOC_QUERY, &query));
 	EXPECT_EQ(MXACCEL_HEALTH_NR, health.nr_values);

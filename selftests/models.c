@@ -100,6 +100,41 @@ TEST_F(models, uses_are_counted)
 	EXPECT_EQ(0, count_models(self->fd));
 }
 
+/* Of a model that is in use: worn once more, and nothing is sent. */
+TEST_F(models, refresh)
+{
+	long long writes = mx_sysfs_number("perf/cell_writes"), wear, sent, ever;
+	struct mxaccel_model_program program;
+	char path[64];
+	int i;
+
+	ASSERT_EQ(0, mx_program(self->fd, self->tm, &program));
+	snprintf(path, sizeof(path), "models/%u/refreshes", program.model);
+	EXPECT_EQ(0, mx_sysfs_number(path));
+	writes = mx_sysfs_number("perf/cell_writes") - writes;
+	wear = mx_sysfs_number("health/wear_total");
+	ever = mx_sysfs_number("health/refreshes");
+	sent = mx_sysfs_number("perf/dma_read_bytes");
+	for (i = 1; i < 3; i++) {
+		long long before = mx_sysfs_number("perf/cell_writes");
+
+		EXPECT_EQ(0, mx_model_refresh(self->fd, program.model));
+		EXPECT_EQ(writes, mx_sysfs_number("perf/cell_writes") - before);
+		EXPECT_LT(wear, mx_sysfs_number("health/wear_total"));
+		wear = mx_sysfs_number("health/wear_total");
+		EXPECT_EQ(ever + i, mx_sysfs_number("health/refreshes"));
+		EXPECT_EQ(i, mx_sysfs_number(path));
+	}
+	EXPECT_EQ(sent, mx_sysfs_number("perf/dma_read_bytes"));
+	snprintf(path, sizeof(path), "models/%u/age_seconds", program.model);
+	EXPECT_EQ(0, mx_sysfs_number(path));
+	EXPECT_EQ(-ENOENT, mx_model_refresh(self->fd, program.model + 1));
+	EXPECT_EQ(0, mx_model_close(self->fd, program.model));
+	EXPECT_EQ(0, mx_model_refresh(self->fd, program.model));
+	EXPECT_EQ(0, mx_model_delete(self->fd, program.model));
+	EXPECT_EQ(-ENOENT, mx_model_refresh(self->fd, program.model));
+}
+
 TEST_F(models, busy_while_a_job_runs)
 {
 	struct mxaccel_completion c;
@@ -407,7 +442,7 @@ TEST_F(models, interrupted)
 	EXPECT_EQ(0, mx_program(self->fd, self->tm, NULL));
 }
 
-TEST_F(models, deletion_needs_privilege)
+TEST_F(models, deletion_and_refresh_need_privilege)
 {
 	struct mxaccel_model_program program;
 	int status;
@@ -419,7 +454,8 @@ TEST_F(models, deletion_needs_privilege)
 	if (!pid) {
 		if (setresuid(65534, 65534, 65534))
 			_exit(100);
-		_exit(mx_model_delete(self->fd, program.model) == -EPERM ? 0 : 1);
+		_exit(mx_model_delete(self->fd, program.model) != -EPERM ||
+		      mx_model_refresh(self->fd, program.model) != -EPERM);
 	}
 	waitpid(pid, &status, 0);
 	EXPECT_EQ(0, status);

@@ -149,6 +149,13 @@ int mx_model_delete(int fd, uint32_t model)
 	return mx_ioctl(fd, MXACCEL_IOC_MODEL_DELETE, &delete);
 }
 
+int mx_model_refresh(int fd, uint32_t model)
+{
+	struct mxaccel_model_refresh refresh = { .size = sizeof(refresh), .model = model };
+
+	return mx_ioctl(fd, MXACCEL_IOC_MODEL_REFRESH, &refresh);
+}
+
 int mx_buf_create(int fd, uint32_t access, void *addr, uint64_t bytes, uint32_t *handle)
 {
 	struct mxaccel_buf_create create = {

@@ -34,6 +34,7 @@ int mx_program_shared(int fd, const struct testmodel *tm, struct mxaccel_model_p
 int mx_model_open(int fd, const struct testmodel *tm, uint32_t *model);
 int mx_model_close(int fd, uint32_t model);
 int mx_model_delete(int fd, uint32_t model);
+int mx_model_refresh(int fd, uint32_t model);
 int mx_buf_create(int fd, uint32_t access, void *addr, uint64_t bytes, uint32_t *handle);
 int mx_buf_free(int fd, uint32_t handle);
 int mx_submit(int fd, struct mxaccel_submit *submit);

@@ -3,7 +3,7 @@
 # Unit tests of the chip model: tests/unit/test_NAME.c is linked with the whole of
 # libmxchip.a. Parts whose tests need other libraries have rules of their own.
 
-CHIP_TESTS := analog cells config cost digest directory exec jobs kernels model place place_fit place_table pool power sfu sharing steps
+CHIP_TESTS := age analog cells config cost digest directory exec jobs kernels model place place_fit place_table pool power sfu sharing steps
 UNIT_TESTS += $(CHIP_TESTS:%=$(B)/tests/test_%)
 
 # The arithmetic of the tests is compiled like the chip's, or else it could differ.

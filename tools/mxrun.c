@@ -412,7 +412,7 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv, &options);
 	session.options = &options;
-	if (options.resident || options.delete) {
+	if (options.resident || options.delete || options.refresh) {
 		manage_models(&options);
 		goto end;
 	}

@@ -42,6 +42,8 @@ struct options {
 	bool resident;
 	bool delete;
 	uint32_t id;
+	bool refresh;
+	uint32_t refresh_id;
 };
 
 #ifndef __printf
@@ -66,7 +68,7 @@ struct batch {
 	int32_t *ids;
 };
 
-/* --resident, --delete: @options->id first if asked, then the list if asked. */
+/* --delete, --refresh, --resident: what of them is asked, in this order. */
 void manage_models(const struct options *options);
 
 /* --info */

@@ -15,7 +15,7 @@ static const char help[] =
 "       mxrun IMAGE --ids IDS.npy --out OUT.npy\n"
 "       mxrun IMAGE --text TEXT --trace FILE.json\n"
 "       mxrun IMAGE --info\n"
-"       mxrun --resident | --delete ID [--device NAME]\n"
+"       mxrun --resident | --delete ID | --refresh ID [--device NAME]\n"
 "Runs a model image (.mxw, made by mxmap) on an MX1 accelerator.\n"
 "\n"
 "  -t, --text TEXT     embed a text with the image's tokenizer; prints its tokens\n"
@@ -47,6 +47,8 @@ static const char help[] =
 "      --resident      list the models that a device holds, and its room for more\n"
 "      --delete ID     free the cells of one of them, which nobody may be using;\n"
 "                      /dev/mxaccelN: needs CAP_SYS_ADMIN\n"
+"      --refresh ID    program the cells of one of them again, because they have aged;\n"
+"                      /dev/mxaccelN: needs CAP_SYS_ADMIN\n"
 "      --version, --help\n"
 "\n"
 "Exit codes: 0 done; 1 the device is missing, or refused or failed the job; 2 bad\n"
@@ -67,6 +69,7 @@ enum {
 	OPT_VERIFY,
 	OPT_RESIDENT,
 	OPT_DELETE,
+	OPT_REFRESH,
 	OPT_VERSION,
 };
 
@@ -92,6 +95,7 @@ static const struct option long_options[] = {
 	{ "verify", no_argument, NULL, OPT_VERIFY },
 	{ "resident", no_argument, NULL, OPT_RESIDENT },
 	{ "delete", required_argument, NULL, OPT_DELETE },
+	{ "refresh", required_argument, NULL, OPT_REFRESH },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ "help", no_argument, NULL, 'h' },
 	{ }
@@ -198,6 +202,10 @@ static void take_option(struct options *options, char **argv, int option)
 		options->delete = true;
 		options->id = parse_number("delete", optarg, 0, UINT32_MAX);
 		break;
+	case OPT_REFRESH:
+		options->refresh = true;
+		options->refresh_id = parse_number("refresh", optarg, 0, UINT32_MAX);
+		break;
 	case OPT_VERSION:
 		printf("mxrun, libmxrt %u.%u.%u\n", mxrt_version() >> 16, mxrt_version() >> 8 & 0xff,
 		       mxrt_version() & 0xff);
@@ -218,9 +226,9 @@ void parse_options(int argc, char **argv, struct options *options)
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":t:i:o:e:d:vh", long_options, NULL)) != -1)
 		take_option(options, argv, option);
-	if (options->resident || options->delete) {
+	if (options->resident || options->delete || options->refresh) {
 		if (optind < argc)
-			die(EXIT_USAGE, "--resident and --delete are about a device, not about %s",
+			die(EXIT_USAGE, "--resident, --delete and --refresh are about a device, not about %s",
 			    argv[optind]);
 		return;
 	}

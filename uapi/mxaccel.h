@@ -29,6 +29,7 @@
 #define MXACCEL_DRVFEAT_REUSE		(1ULL << 3)	/* mxaccel_model_program.chunks_addr */
 #define MXACCEL_DRVFEAT_HEALTH		(1ULL << 4)	/* mxaccel_query.health */
 #define MXACCEL_DRVFEAT_SCHEDULE	(1ULL << 5)	/* MXACCEL_SUBMIT_SCHEDULE */
+#define MXACCEL_DRVFEAT_REFRESH		(1ULL << 6)	/* MXACCEL_IOC_MODEL_REFRESH */
 #define MXACCEL_DRVFEAT_NOP		(1ULL << 8)	/* MXACCEL_SUBMIT_NOP */
 #define MXACCEL_DRVFEAT_URING		(1ULL << 9)	/* MXACCEL_URING_SUBMIT, MXACCEL_CANCEL_USER_DATA */
 
@@ -44,7 +45,7 @@
  * @health:	address of a struct mxaccel_health to fill, or 0; EOPNOTSUPP without
  *		MXACCEL_DRVFEAT_HEALTH
  *
- * REUSE, HEALTH and SCHEDULE are set in @features if driver and chip have them.
+ * REUSE, HEALTH, SCHEDULE and REFRESH are set in @features if driver and chip have them.
  */
 struct mxaccel_query {
 	__u32	size;
@@ -151,6 +152,21 @@ struct mxaccel_model_delete {
 	__u32	model;
 };
 MXACCEL_ASSERT_SIZE(struct mxaccel_model_delete, 8);
+
+/**
+ * struct mxaccel_model_refresh - program a model's cells again (needs CAP_SYS_ADMIN)
+ * @size:	sizeof(struct)
+ * @model:	model id
+ *
+ * In place, whoever uses the model: its age (mxaccel_model_info.age) is 0 then. Returns when it
+ * is done. EPERM; ENOENT not resident; ENOSPC some of the cells are worn out, nothing was done;
+ * EOPNOTSUPP the chip cannot do that.
+ */
+struct mxaccel_model_refresh {
+	__u32	size;
+	__u32	model;
+};
+MXACCEL_ASSERT_SIZE(struct mxaccel_model_refresh, 8);
 
 /**
  * struct mxaccel_model_list - read the model directory
@@ -350,6 +366,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_counters, 24);
 #define MXACCEL_IOC_WAIT		_IOWR(MXACCEL_IOC_TYPE, 0x09, struct mxaccel_wait)
 #define MXACCEL_IOC_CANCEL		_IOWR(MXACCEL_IOC_TYPE, 0x0a, struct mxaccel_cancel)
 #define MXACCEL_IOC_COUNTERS		_IOWR(MXACCEL_IOC_TYPE, 0x0b, struct mxaccel_counters)
+#define MXACCEL_IOC_MODEL_REFRESH	_IOWR(MXACCEL_IOC_TYPE, 0x0c, struct mxaccel_model_refresh)
 
 /*
  * By io_uring: IORING_OP_URING_CMD on a ring made with IORING_SETUP_SQE128, this

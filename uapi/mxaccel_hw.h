@@ -76,6 +76,7 @@
 #define MXACCEL_FEATURE_REUSE		(1ULL << 0)	/* PROG_REUSE */
 #define MXACCEL_FEATURE_HEALTH		(1ULL << 1)	/* IDENTIFY_HEALTH */
 #define MXACCEL_FEATURE_SCHEDULE	(1ULL << 2)	/* JOB with MXACCEL_JOB_SCHEDULE */
+#define MXACCEL_FEATURE_REFRESH		(1ULL << 3)	/* MODEL_REFRESH; mxaccel_model_info.age, epoch */
 #define MXACCEL_FEATURE_SHADOW		(1ULL << 8)	/* SHADOW */
 #define MXACCEL_FEATURE_COALESCE	(1ULL << 9)	/* COALESCE */
 
@@ -127,6 +128,7 @@
 #define MXACCEL_ADM_PROG_ABORT		0x13	/* gives the room back */
 #define MXACCEL_ADM_MODEL_DELETE	0x14	/* removes a resident model */
 #define MXACCEL_ADM_PROG_REUSE		0x15	/* takes over resident chunks of equal content */
+#define MXACCEL_ADM_MODEL_REFRESH	0x16	/* programs the cells of a model again */
 #define MXACCEL_ADM_ABORT		0x20	/* stops a job */
 #define MXACCEL_ADM_COUNTERS		0x21	/* writes a snapshot of the counters */
 #define MXACCEL_ADM_SHADOW		0x28	/* gives a queue pair shadow doorbells */
@@ -195,7 +197,7 @@ struct mxaccel_sqe {
 			__u8	rsvd[28];
 		} buf;
 
-		/* MODEL_GRANT and MODEL_REVOKE (context in @ctx), MODEL_DELETE */
+		/* MODEL_GRANT and MODEL_REVOKE (context in @ctx), MODEL_DELETE, MODEL_REFRESH */
 		struct {
 			__le32	model;		/* model id */
 			__u8	rsvd[52];
@@ -671,7 +673,9 @@ MXACCEL_ASSERT(MXACCEL_CHIP_NR <= 480, "chip values fit the page");
 	X(WEAR_MAX,	 wear_max,	 "programmings of the most worn chunk") \
 	X(WEAR_TOTAL,	 wear_total,	 "programmings of all chunks together") \
 	X(ENDURANCE,	 endurance,	 "programmings that a chunk survives") \
-	X(LIFE_PPM,	 life_ppm,	 "mean life left of the chunks, in millionths")
+	X(LIFE_PPM,	 life_ppm,	 "mean life left of the chunks, in millionths") \
+	X(AGE_SECONDS,	 age_seconds,	 "the chip's clock: seconds since it was new") \
+	X(REFRESHES,	 refreshes,	 "models whose cells were programmed again, since the chip was new")
 
 enum mxaccel_health_value {
 #define MXACCEL_X(name, file, text) MXACCEL_HEALTH_##name,
@@ -704,6 +708,8 @@ MXACCEL_ASSERT(MXACCEL_HEALTH_NR <= 504, "health values fit the page");
  * @params_bytes: of the PARAMS section
  * @cells:	non-volatile cells it occupies
  * @grants:	contexts that may use it now
+ * @age:	seconds since its cells were programmed, on the chip's clock
+ * @epoch:	how often they were programmed again (MODEL_REFRESH)
  * @rsvd:	zero
  */
 struct mxaccel_model_info {
@@ -715,7 +721,9 @@ struct mxaccel_model_info {
 	__le64	params_bytes;
 	__le64	cells;
 	__le32	grants;
-	__le32	rsvd[3];
+	__le32	age;
+	__le32	epoch;
+	__le32	rsvd;
 };
 MXACCEL_ASSERT_SIZE(struct mxaccel_model_info, 128);
 MXACCEL_ASSERT_AT(struct mxaccel_model_info, name, 40);

@@ -139,6 +139,9 @@ struct mx_correction {
 struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
 					     const struct mx_analog_weights *weights,
 					     struct mx_pool *pool);
+/* Whether the cells of @prepared are those of @weights: programmed and aged alike. */
+bool mx_analog_prepared_fits(const struct mx_analog_prepared *prepared,
+			     const struct mx_analog_weights *weights);
 /* NULL is harmless. */
 void mx_analog_prepared_free(struct mx_analog_prepared *prepared);
 /**

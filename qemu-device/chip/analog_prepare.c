@@ -234,6 +234,15 @@ struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
 	return prepared;
 }
 
+bool mx_analog_prepared_fits(const struct mx_analog_prepared *prepared,
+			     const struct mx_analog_weights *weights)
+{
+	const struct mx_analog_keys *keys = &prepared->a->keys;
+	bool ages = keys->drift_nu > 0 || keys->drift_nu_sigma > 0 || keys->rtn_share > 0;
+
+	return prepared->w.epoch == weights->epoch && (!ages || prepared->w.age == weights->age);
+}
+
 void mx_analog_prepared_free(struct mx_analog_prepared *prepared)
 {
 	size_t i, group;

@@ -31,13 +31,6 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 			 config->name);
 		return NULL;
 	}
-	if (params->age > MX_MAX_AGE || (params->age && params->fidelity != MX_ANALOG)) {
-		snprintf(err, err_bytes,
-			 params->age > MX_MAX_AGE ? "age=%u: at most %u seconds" :
-			 "age=%u: cells have no age with fidelity=exact; use fidelity=analog",
-			 params->age, MX_MAX_AGE);
-		return NULL;
-	}
 	chip = calloc(1, sizeof(*chip));
 	if (!chip) {
 		snprintf(err, err_bytes, "out of memory for a chip");
@@ -64,7 +57,8 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 		mx_analog_init(chip->analog, config, params->seed);
 	}
 	chip->directory = mx_directory_new(chip, err, err_bytes);
-	if (!chip->directory) {
+	if (!chip->directory ||
+	    (params->age && mx_chip_set_age(chip, params->age, err, err_bytes))) {
 		mx_chip_free(chip);
 		return NULL;
 	}
@@ -109,6 +103,8 @@ void mx_chip_health(struct mx_chip *chip, struct mx_health *health)
 {
 	pthread_mutex_lock(&chip->directory->lock);
 	mx_chunks_health(&chip->directory->chunks, health);
+	health->age_seconds = mx_directory_clock(chip->directory);
+	health->refreshes = chip->directory->nv.refreshes;
 	pthread_mutex_unlock(&chip->directory->lock);
 }
 

@@ -94,7 +94,8 @@ int mx_fidelity_from_name(const char *name);
  * @isa:	instruction set of the kernels; the bits do not depend on it
  * @seed:	serial number of the chip
  * @fidelity:	ANALOG: inplace and traditional organisations only
- * @age:	seconds since its cells were programmed, up to MX_MAX_AGE; for ANALOG
+ * @age:	what the chip's clock shall show, see mx_chip_set_age(); 0: what it showed when
+ *		the power went, 0 of a new chip
  * @nv_fd:	file of mx_chip_nv_bytes() that is the non-volatile area, all zero for
  *		a new chip; stays the caller's. Only looked at if there is @persist
  * @persist:	makes a range of the area durable before it returns; NULL if nothing
@@ -217,6 +218,16 @@ void mx_chip_model_put(struct mx_chip *chip, uint32_t id);
 uint16_t mx_chip_model_delete(struct mx_chip *chip, uint32_t id);
 /* Slot @id of the directory; info->flags tells whether it is in use. grants = references. */
 uint16_t mx_chip_model_info(struct mx_chip *chip, uint32_t id, struct mxaccel_model_info *info);
+/*
+ * mx_chip_model_refresh() - program the cells of a resident model again, in place
+ *
+ * They are as new then, and worn once more each. Cells get closer to their levels and nothing is
+ * erased, so that the content can be read throughout and is whole after a power cut, which leaves
+ * the age of before or of after. The model may be in use: a job sees the cells of before or of after.
+ * Counts cells, retries and faults as programming does. Return: SUCCESS, BAD_MODEL, WORN_OUT (some
+ * of the cells may not be programmed again: nothing was), STORE_ERROR.
+ */
+uint16_t mx_chip_model_refresh(struct mx_chip *chip, uint32_t id);
 /* SUCCESS with *id, or BAD_MODEL */
 uint16_t mx_chip_model_find(struct mx_chip *chip, const uint8_t content[32], uint32_t *id);
 
@@ -234,6 +245,8 @@ uint16_t mx_chip_model_find(struct mx_chip *chip, const uint8_t content[32], uin
  * @wear_total:	of all chunks together; the mean is @wear_total / @chunks
  * @endurance:	programmings that a chunk survives
  * @life_ppm:	mean life left of all chunks, in millionths; retired ones have none
+ * @age_seconds: the chip's clock
+ * @refreshes:	models whose cells were programmed again, ever
  */
 struct mx_health {
 	uint64_t chunks;
@@ -246,7 +259,23 @@ struct mx_health {
 	uint64_t wear_total;
 	uint64_t endurance;
 	uint64_t life_ppm;
+	uint64_t age_seconds;
+	uint64_t refreshes;
 };
+
+/**
+ * mx_chip_set_age() - let time pass, for fidelity=analog
+ * @age:	what the chip's clock shows then, in seconds: 0 when the chip was new, up to
+ *		MX_MAX_AGE. The cells of a model are as old as the time since they were programmed.
+ *
+ * The clock stands still otherwise. It is kept with the cells. A job under way goes on with the
+ * age at which it began. Return: 0; -EINVAL with a sentence in @err: a time in the past, too far in
+ * the future, or not ANALOG; -errno of the store.
+ */
+int mx_chip_set_age(struct mx_chip *chip, uint32_t age, char *err, size_t err_bytes);
+
+/* What the clock shows. */
+uint32_t mx_chip_age(struct mx_chip *chip);
 
 /* Cheap enough for a status page: one pass over the chunks. */
 void mx_chip_health(struct mx_chip *chip, struct mx_health *health);

@@ -221,6 +221,19 @@ uint32_t mx_chunks_break(struct mx_chunks *chunks, uint32_t nr)
 	return broken;
 }
 
+bool mx_chunks_renewable(const struct mx_chunks *chunks, uint32_t chunk)
+{
+	return !worn_out(chunks, chunk);
+}
+
+void mx_chunks_renew(struct mx_chunks *chunks, uint32_t chunk, uint32_t bytes,
+		     struct mx_pulses *pulses)
+{
+	wear(chunks, chunk);
+	chunks->chunk[chunk].filled = bytes;
+	pulses->retries += retries(chunks, chunk, 0, bytes);
+}
+
 void mx_chunks_health(const struct mx_chunks *chunks, struct mx_health *health)
 {
 	uint64_t endurance = chunks->config->cells_endurance, left = 0;

@@ -20,6 +20,7 @@
  * struct mx_chunk - a chunk
  * @refs:	maps that name it
  * @filled:	bytes written since its wear was last counted
+ * @written:	the chip's clock when its content was programmed, or a bound below that
  * @faults:	stuck cells, and the columns they spoil
  * @bytes:	length of its content if models may share it, or 0
  * @digest:	SHA-256 of that
@@ -27,6 +28,7 @@
 struct mx_chunk {
 	uint32_t refs;
 	uint32_t filled;
+	uint32_t written;
 	struct mx_faults faults;
 	uint32_t bytes;
 	uint8_t digest[32];
@@ -103,6 +105,11 @@ bool mx_chunks_endures(const struct mx_chunks *chunks, uint32_t chunk, uint32_t 
  * its wear grows. Retries add up to the same however writes are cut.
  */
 void mx_chunks_pulse(struct mx_chunks *chunks, uint32_t chunk, uint32_t bytes,
+		     struct mx_pulses *pulses);
+
+/* May all of a chunk in use be programmed again? Then: counts that, of @bytes from its start. */
+bool mx_chunks_renewable(const struct mx_chunks *chunks, uint32_t chunk);
+void mx_chunks_renew(struct mx_chunks *chunks, uint32_t chunk, uint32_t bytes,
 		     struct mx_pulses *pulses);
 
 /* Lets other models share a chunk; takes effect with mx_chunks_reindex(). */

@@ -50,6 +50,8 @@ int mx_directory_commit(struct mx_directory *dir, const struct mx_slot *added)
 		memcpy(dir->records[i].content, slot->content, 32);
 		dir->records[i].model_bytes = slot->model_bytes;
 		dir->records[i].params_bytes = slot->params_bytes;
+		dir->records[i].programmed = slot->programmed;
+		dir->records[i].epoch = slot->epoch;
 	}
 	pthread_mutex_unlock(&dir->lock);
 	return mx_nv_commit(&dir->nv, dir->records);
@@ -66,13 +68,16 @@ static uint16_t read_record(struct mx_directory *dir, struct mx_slot *slot,
 	uint16_t status;
 	uint32_t i;
 
-	if (record->flags != MX_NV_USED || record->rsvd || record->rsvd2 || !record->model_bytes ||
+	if (record->flags != MX_NV_USED || record->programmed > dir->nv.clock ||
+	    !record->model_bytes ||
 	    mx_directory_lookup(dir, record->content))
 		return MXACCEL_ST_BAD_IMAGE;
 	status = mx_slot_size(dir, slot, record->model_bytes, record->params_bytes);
 	if (status != MXACCEL_ST_SUCCESS)
 		return status;
 	memcpy(slot->content, record->content, 32);
+	slot->programmed = record->programmed;
+	slot->epoch = record->epoch;
 	memcpy(slot->map, mx_nv_map(&dir->nv, mx_directory_id(dir, slot)),
 	       slot->nr_chunks * sizeof(slot->map[0]));
 	for (i = 0; i < slot->nr_chunks; i++)
@@ -80,8 +85,14 @@ static uint16_t read_record(struct mx_directory *dir, struct mx_slot *slot,
 			status = MXACCEL_ST_BAD_IMAGE;
 	if (status != MXACCEL_ST_SUCCESS)
 		memset(slot->map, 0xff, slot->nr_chunks * sizeof(slot->map[0]));
-	for (i = 0; i < slot->nr_chunks && status == MXACCEL_ST_SUCCESS; i++)
+	for (i = 0; i < slot->nr_chunks && status == MXACCEL_ST_SUCCESS; i++) {
+		struct mx_chunk *chunk = &dir->chunks.chunk[slot->map[i]];
+
 		mx_chunks_get(&dir->chunks, slot->map[i]);
+		/* A model is as old as the oldest of its chunks: they may be younger. */
+		if (chunk->written < slot->programmed)
+			chunk->written = slot->programmed;
+	}
 	return status;
 }
 
@@ -198,6 +209,18 @@ struct mx_model *mx_directory_model(struct mx_chip *chip, uint32_t id)
 	return slot ? &slot->model : NULL;
 }
 
+void mx_directory_cells(struct mx_chip *chip, const struct mx_model *model, uint32_t *age,
+			uint32_t *epoch)
+{
+	struct mx_directory *dir = chip->directory;
+	const struct mx_slot *slot = &dir->slot[model->id];
+
+	pthread_mutex_lock(&dir->lock);
+	*age = mx_directory_clock(dir) - slot->programmed;
+	*epoch = slot->epoch;
+	pthread_mutex_unlock(&dir->lock);
+}
+
 uint16_t mx_chip_model_get(struct mx_chip *chip, uint32_t id)
 {
 	struct mx_directory *dir = chip->directory;
@@ -274,6 +297,8 @@ uint16_t mx_chip_model_info(struct mx_chip *chip, uint32_t id, struct mxaccel_mo
 		info->params_bytes = slot->params_bytes;
 		info->cells = (uint64_t)slot->nr_chunks * mx_chunk_cells(&chip->config);
 		info->grants = slot->refs;
+		info->age = mx_directory_clock(dir) - slot->programmed;
+		info->epoch = slot->epoch;
 	}
 	pthread_mutex_unlock(&dir->lock);
 	return MXACCEL_ST_SUCCESS;

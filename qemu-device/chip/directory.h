@@ -4,7 +4,7 @@
  * the programmings under way.
  *
  * Locks: commit_lock is held while a directory is made durable and serialises
- * that; lock protects slots and chunks and is only ever held briefly, never
+ * that; lock protects slots, the clock and chunks and is only ever held briefly, never
  * during persist(), so that jobs do not wait for the store. commit_lock is
  * taken first. A slot whose state is not FREE or VALID belongs to the caller
  * that put it there.
@@ -33,6 +33,9 @@ enum mx_slot_state {
  * @refs:	uses of the model; it cannot be deleted meanwhile
  * @writers:	mx_chip_prog_write() calls under way
  * @content:	content id
+ * @programmed:	VALID: the chip's clock when its cells were programmed; of chunks that it
+ *		took over, when the oldest of them was
+ * @epoch:	VALID: how often its cells were programmed again
  * @model_bytes: of the MODEL section
  * @params_bytes: of the PARAMS section
  * @nr_model:	chunks of MODEL
@@ -49,6 +52,8 @@ struct mx_slot {
 	uint32_t refs;
 	uint32_t writers;
 	uint8_t content[32];
+	uint32_t programmed;
+	uint32_t epoch;
 	uint64_t model_bytes;
 	uint64_t params_bytes;
 	uint32_t nr_model;
@@ -76,6 +81,12 @@ struct mx_directory {
 /* Opens the non-volatile area and takes over its models. NULL with a sentence in @err. */
 struct mx_directory *mx_directory_new(struct mx_chip *chip, char *err, size_t err_bytes);
 void mx_directory_free(struct mx_directory *dir);
+
+/* The chip's clock, in seconds. Caller holds lock or commit_lock. */
+static inline uint32_t mx_directory_clock(const struct mx_directory *dir)
+{
+	return dir->nv.clock;
+}
 
 /* The VALID slot with this content, or NULL. Caller holds lock. */
 struct mx_slot *mx_directory_lookup(struct mx_directory *dir, const uint8_t content[32]);
@@ -119,6 +130,9 @@ uint16_t mx_slot_verify(struct mx_chip *chip, struct mx_directory *dir, struct m
 
 /* Lets other models share the PARAMS chunks of a verified slot. Caller holds lock. */
 void mx_slot_learn(struct mx_directory *dir, const struct mx_slot *slot, const uint8_t *digests);
+
+/* program_write.c: counts what @pulses say of @bytes that were programmed */
+void mx_count_pulses(struct mx_chip *chip, uint64_t bytes, const struct mx_pulses *pulses);
 
 /* program.c: the slot that is being programmed under this handle, or NULL. Caller holds lock. */
 struct mx_slot *mx_prog_slot(struct mx_directory *dir, uint32_t prog);

@@ -351,6 +351,8 @@ struct mx_run *mx_run_new(struct mx_chip *chip, const struct mx_model *model, st
 	run->model = model;
 	run->entry = &model->entry[job->entry];
 	run->job = job;
+	if (chip->analog)
+		mx_directory_cells(chip, model, &run->age, &run->epoch);
 	if (mx_cost_init(&run->cost, &chip->config, model, run->entry, job->op_counters))
 		return run;
 	mx_run_free(run);

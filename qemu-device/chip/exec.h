@@ -54,6 +54,7 @@ struct mx_buffer {
  * @rows, @cells, @blocks, @padded: of the chunk, see struct mx_seq
  * @chunk_ids:	[rows]
  * @act, @scale, @panels, @col_scale, @bytes: scratch of the products
+ * @age, @epoch: of the model's cells, see struct mx_analog_weights
  * @cost:	what the job costs
  * @non_finite:	set by any worker that met an infinity or a NaN
  */
@@ -63,6 +64,7 @@ struct mx_run {
 	const struct mx_model *model;
 	const struct mxaccel_entry *entry;
 	struct mx_job *job;
+	uint32_t age, epoch;
 
 	int32_t *ids;
 	uint32_t *length;

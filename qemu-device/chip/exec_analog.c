@@ -56,16 +56,20 @@ static void put(void *arg, size_t row, size_t nr_rows, size_t col,
 	}
 }
 
-/* Of an op; made when it first runs, and kept with the model. NULL without memory. */
+/* Of an op; made when it first runs with cells of this age, and kept. NULL without memory. */
 static const struct mx_analog_prepared *prepared_of(struct mx_run *run, const struct mxaccel_op *op)
 {
 	struct mx_analog_weights weights = {
 		.panels = mx_param(run, op->w_off), .place = op->w_off, .k = op->k, .n = op->n,
-		.age = run->chip->params.age, .isa = run->chip->params.isa,
+		.age = run->age, .epoch = run->epoch, .isa = run->chip->params.isa,
 		.steps = mx_model_steps(&run->chip->config, run->model, op),
 	};
 	struct mx_analog_prepared **prepared = &run->model->prepared[op - run->model->op];
 
+	if (*prepared && !mx_analog_prepared_fits(*prepared, &weights)) {
+		mx_analog_prepared_free(*prepared);
+		*prepared = NULL;
+	}
 	if (!*prepared)
 		*prepared = mx_analog_prepare(run->chip->analog, &weights, run->chip->pool);
 	return *prepared;

@@ -91,6 +91,10 @@ uint64_t mx_region_bytes(const struct mxaccel_region *region, uint64_t tokens);
 /* The model with this id, or NULL; the caller holds a reference or the answer is momentary. */
 struct mx_model *mx_directory_model(struct mx_chip *chip, uint32_t id);
 
+/* How old the cells of a resident model are, in seconds, and how often they were programmed again. */
+void mx_directory_cells(struct mx_chip *chip, const struct mx_model *model, uint32_t *age,
+			uint32_t *epoch);
+
 /* Runs a job on a referenced model: exec.c. Fills all out fields, counters included. */
 void mx_exec(struct mx_chip *chip, const struct mx_model *model, struct mx_job *job);
 /* The same for mx_chip_job_schedule(): trace.c. */

@@ -48,7 +48,7 @@ static bool dir_intact(const struct mx_nv *nv, unsigned int copy)
 	struct mx_nv_dir *dir = dir_at(nv, copy);
 
 	return dir->magic == MX_NV_DIR_MAGIC && dir->generation && dir->slots == nv->layout.slots &&
-	       dir->crc32c == dir_crc(nv, dir);
+	       dir->clock <= MX_MAX_AGE && dir->crc32c == dir_crc(nv, dir);
 }
 
 static uint32_t super_crc(struct mx_nv_super super)
@@ -57,11 +57,12 @@ static uint32_t super_crc(struct mx_nv_super super)
 	return mx_crc32c(&super, sizeof(super));
 }
 
-static void super_fill(struct mx_nv_super *super, const struct mx_chip_config *config)
+static void super_fill(struct mx_nv_super *super, const struct mx_chip_config *config,
+		       uint32_t version)
 {
 	memset(super, 0, sizeof(*super));
 	super->magic = MX_NV_SUPER_MAGIC;
-	super->version = MX_NV_VERSION;
+	super->version = version;
 	super->slots = config->max_models;
 	snprintf(super->chip, sizeof(super->chip), "%s", config->name);
 	snprintf(super->organisation, sizeof(super->organisation), "%s", config->organisation);
@@ -97,6 +98,8 @@ static int write_copy(struct mx_nv *nv, unsigned int copy, uint64_t generation,
 	dir->magic = MX_NV_DIR_MAGIC;
 	dir->generation = generation;
 	dir->slots = nv->layout.slots;
+	dir->clock = nv->clock;
+	dir->refreshes = nv->refreshes;
 	dir->crc32c = dir_crc(nv, dir);
 	rc = persist(nv, copy_offset(nv, copy), nv->layout.dir_bytes);
 	if (rc) {
@@ -120,8 +123,11 @@ static bool dirs_zero(const struct mx_nv *nv)
 	return all_zero(nv->base + copy_offset(nv, 0), 2 * nv->layout.dir_bytes);
 }
 
-/* The superblock first: one without directories is a format that was cut short. */
-static int format_super(struct mx_nv *nv, const struct mx_nv_super *super,
+/*
+ * The superblock first: one without directories is a format that was cut short. It lies in one
+ * sector, so that a newer version replaces an older one whole.
+ */
+static int write_super(struct mx_nv *nv, const struct mx_nv_super *super,
 			char *err, size_t err_bytes)
 {
 	int rc;
@@ -129,7 +135,7 @@ static int format_super(struct mx_nv *nv, const struct mx_nv_super *super,
 	memcpy(nv->base, super, sizeof(*super));
 	rc = persist(nv, 0, MXACCEL_PAGE);
 	if (rc)
-		snprintf(err, err_bytes, "formatting the non-volatile store failed: %s",
+		snprintf(err, err_bytes, "writing the superblock of the non-volatile store failed: %s",
 			 strerror(-rc));
 	return rc;
 }
@@ -141,8 +147,8 @@ static int check_super(const struct mx_nv_super *is, const struct mx_nv_super *w
 		snprintf(err, err_bytes, "the non-volatile store does not belong to an MX1 chip");
 	else if (is->version != want->version)
 		snprintf(err, err_bytes, "the non-volatile store has layout version %" PRIu32
-			 ", this chip model knows %" PRIu32 ": use another file and load the models again",
-			 is->version, want->version);
+			 ", this chip model knows up to %d: use another file and load the models again",
+			 is->version, MX_NV_VERSION);
 	else if (is->crc32c != super_crc(*is))
 		snprintf(err, err_bytes, "the superblock of the non-volatile store is damaged");
 	else if (memcmp(is->chip, want->chip, sizeof(is->chip)))
@@ -162,19 +168,26 @@ int mx_nv_open(struct mx_nv *nv, const struct mx_chip_config *config,
 	       const struct mx_chip_params *params, char *err, size_t err_bytes)
 {
 	struct mx_nv_super super, want;
-	bool intact[2];
+	bool intact[2], fresh;
 	int rc = mx_nv_attach(nv, config, params, err, err_bytes);
 
 	if (rc)
 		return rc;
-	super_fill(&want, config);
 	memcpy(&super, nv->base, sizeof(super));
-	if (all_zero(nv->base, MXACCEL_PAGE) && dirs_zero(nv))
-		rc = format_super(nv, &want, err, err_bytes);
-	else
+	fresh = all_zero(nv->base, MXACCEL_PAGE) && dirs_zero(nv);
+	if (!fresh) {
+		super_fill(&want, config, super.version == MX_NV_VERSION_2 ? super.version :
+			   MX_NV_VERSION);
 		rc = check_super(&super, &want, err, err_bytes);
-	if (rc)
-		return rc;
+		if (rc)
+			return rc;
+	}
+	if (fresh || super.version != MX_NV_VERSION) {
+		super_fill(&want, config, MX_NV_VERSION);
+		rc = write_super(nv, &want, err, err_bytes);
+		if (rc)
+			return rc;
+	}
 
 	if (dirs_zero(nv)) {
 		rc = write_copy(nv, 0, 1, NULL);
@@ -193,5 +206,7 @@ int mx_nv_open(struct mx_nv *nv, const struct mx_chip_config *config,
 	nv->active = !intact[0] ||
 		     (intact[1] && dir_at(nv, 1)->generation > dir_at(nv, 0)->generation);
 	nv->generation = dir_at(nv, nv->active)->generation;
+	nv->clock = dir_at(nv, nv->active)->clock;
+	nv->refreshes = dir_at(nv, nv->active)->refreshes;
 	return 0;
 }

@@ -25,7 +25,8 @@
 
 #include "chip.h"
 
-#define MX_NV_VERSION		2
+#define MX_NV_VERSION		3
+#define MX_NV_VERSION_2		2	/* without clock, refreshes, epochs: taken over as version 3 */
 #define MX_NV_MAX_MODELS	4096	/* slots; programming handles keep the slot in 12 bits */
 
 #define MX_NV_SUPER_MAGIC	0x524550555331584dULL	/* "MX1SUPER" */
@@ -62,30 +63,35 @@ MXACCEL_ASSERT_SIZE(struct mx_nv_super, 96);
  * @generation:	1 for the empty directory of a new area, one more with each change
  * @slots:	number of records
  * @crc32c:	of this structure and all records, with this field zero
+ * @clock:	of the chip, in seconds
+ * @refreshes:	how often a model's cells were programmed again
+ * @rsvd:	zero
  */
 struct mx_nv_dir {
 	__le64	magic;
 	__le64	generation;
 	__le32	slots;
 	__le32	crc32c;
-	__u8	rsvd[40];
+	__le64	clock;
+	__le64	refreshes;
+	__u8	rsvd[24];
 };
 MXACCEL_ASSERT_SIZE(struct mx_nv_dir, 64);
 
 /**
  * struct mx_nv_record - directory slot
  * @flags:	MX_NV_USED, or the whole record is zero
- * @rsvd:	zero
+ * @epoch:	how often the model's cells were programmed again
  * @content:	content id
- * @rsvd2:	zero
+ * @programmed:	the chip's clock when they were programmed last
  * @model_bytes: of the MODEL section
  * @params_bytes: of the PARAMS section
  */
 struct mx_nv_record {
 	__le32	flags;
-	__le32	rsvd;
+	__le32	epoch;
 	__u8	content[32];
-	__le64	rsvd2;
+	__le64	programmed;
 	__le64	model_bytes;
 	__le64	params_bytes;
 };
@@ -121,6 +127,7 @@ struct mx_nv_layout {
  * @own_fd:	the file is memory that mx_nv_open() made
  * @generation:	of the directory in force
  * @active:	copy (0, 1) that holds it
+ * @clock, @refreshes: see struct mx_nv_dir; written with the next directory
  * @persist:	as in struct mx_chip_params
  * @opaque:	for @persist
  */
@@ -131,6 +138,8 @@ struct mx_nv {
 	bool own_fd;
 	uint64_t generation;
 	unsigned int active;
+	uint64_t clock;
+	uint64_t refreshes;
 	int (*persist)(void *opaque, uint64_t offset, uint64_t bytes);
 	void *opaque;
 };
@@ -160,6 +169,7 @@ __le32 *mx_nv_wear(const struct mx_nv *nv);
 /*
  * mx_nv_commit() - replace the directory, atomically
  *
+ * With @nv->clock and @nv->refreshes. @records may be those in force.
  * What the records refer to must have been made durable before. On failure
  * the directory in force stays. The caller serialises calls.
  * Return: 0 or -errno of persist().

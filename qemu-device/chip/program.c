@@ -175,11 +175,19 @@ struct written {
 	uint32_t last;
 };
 
-/* Forgets which chunks were taken over. False if some chunk of the map has no content. */
-static bool seal(struct mx_slot *slot, struct written *written)
+/*
+ * Forgets which chunks were taken over, once the model's age is known from them. False if some
+ * chunk of the map has no content.
+ */
+static bool seal(struct mx_directory *dir, struct mx_slot *slot, struct written *written)
 {
-	uint32_t i;
+	uint32_t clock, i;
 
+	pthread_mutex_lock(&dir->lock);
+	clock = mx_directory_clock(dir);
+	pthread_mutex_unlock(&dir->lock);
+	slot->programmed = clock;
+	slot->epoch = 0;
 	*written = (struct written) { .first = MX_NO_CHUNK };
 	for (i = 0; i < slot->nr_chunks; i++) {
 		uint32_t chunk = slot->map[i];
@@ -187,8 +195,13 @@ static bool seal(struct mx_slot *slot, struct written *written)
 		if (chunk == MX_NO_CHUNK)
 			return false;
 		slot->map[i] &= ~MX_MAP_SHARED;
-		if (chunk & MX_MAP_SHARED)
+		if (chunk & MX_MAP_SHARED) {
+			chunk &= ~MX_MAP_SHARED;
+			if (dir->chunks.chunk[chunk].written < slot->programmed)
+				slot->programmed = dir->chunks.chunk[chunk].written;
 			continue;
+		}
+		dir->chunks.chunk[chunk].written = clock;
 		written->first = chunk < written->first ? chunk : written->first;
 		written->last = chunk > written->last ? chunk : written->last;
 	}
@@ -229,7 +242,7 @@ uint16_t mx_chip_prog_commit(struct mx_chip *chip, uint32_t prog, uint32_t *id)
 
 	if (!slot)
 		return MXACCEL_ST_BAD_PROG;
-	if (seal(slot, &written))
+	if (seal(dir, slot, &written))
 		status = mx_slot_verify(chip, dir, slot, &digests);
 	if (status == MXACCEL_ST_SUCCESS && chip->analog &&
 	    !mx_model_steps(&chip->config, &slot->model, NULL))

@@ -116,11 +116,10 @@ static int write_cells(struct mx_directory *dir, const struct mx_slot *slot, uin
 	return rc;
 }
 
-static void count_pulses(struct mx_chip *chip, uint64_t bytes, const struct mx_pulses *pulses)
+void mx_count_pulses(struct mx_chip *chip, uint64_t bytes, const struct mx_pulses *pulses)
 {
 	pthread_mutex_lock(&chip->count_lock);
 	chip->counters.v[MXACCEL_CTR_CELL_WRITES] += bytes * (8 / chip->config.cell_bits);
-	chip->counters.v[MXACCEL_CTR_DMA_READ_BYTES] += bytes;
 	chip->counters.v[MXACCEL_CTR_VERIFY_RETRIES] += pulses->retries;
 	chip->counters.v[MXACCEL_CTR_FAILED_CELLS] += pulses->failed_cells;
 	chip->counters.v[MXACCEL_CTR_REMAPPED_COLS] += pulses->remapped_cols;
@@ -155,7 +154,8 @@ uint16_t mx_chip_prog_write(struct mx_chip *chip, uint32_t prog, uint64_t offset
 		return status;
 
 	rc = write_cells(dir, slot, offset, data, bytes);
-	count_pulses(chip, bytes, &pulses);
+	mx_count_pulses(chip, bytes, &pulses);
+	mx_chip_count(chip, MXACCEL_CTR_DMA_READ_BYTES, bytes);
 
 	pthread_mutex_lock(&dir->lock);
 	if (!--slot->writers)

@@ -88,19 +88,46 @@ def test_noise_and_age_are_the_same_on_every_path(image, ids, tmp_path):
 
 def test_the_device_computes_the_same(image, ids, tmp_path):
     """The same chip, seed and age behind PCIe and in process: the same cells and noise."""
-    text = chip(tmp_path, program_sigma=0.02).read_text().replace(
-        "on_off_ratio = 0", "read_sigma = 0.02\ndrift_nu = 0.02\non_off_ratio = 0")
+    text = chip(tmp_path, program_sigma=0.003).read_text().replace(
+        "on_off_ratio = 0", "read_sigma = 0.001\ndrift_nu = 0.01\ndrift_nu_sigma = 0.02\n"
+        "on_off_ratio = 0")
     (tmp_path / "noisy.ini").write_text(text)
     (tmp_path / "model.mxw").write_bytes(image.read_bytes())
     here = infer(image, ids[:2], tmp_path,
                  f"sim:{tmp_path / 'noisy.ini'},fidelity=analog,age=86400,seed=7")
     exact = infer(image, ids[:2], tmp_path, "sim:mx1-inplace")
     assert np.abs(here - exact).max() > 0
-    vm(f"cd {tmp_path}; mxrun model.mxw --ids ids.npy --out there.npy", tmp_path,
-       "--prop", f"chip={tmp_path / 'noisy.ini'}", "--prop", "fidelity=analog",
-       "--prop", "age=86400", "--prop", "seed=7")
-    there = np.load(tmp_path / "there.npy")
+    chip_of = ("--prop", f"chip={tmp_path / 'noisy.ini'}", "--prop", "fidelity=analog",
+               "--prop", "seed=7", "--prop", f"store={tmp_path / 'cells'}")
+    # Programmed when the chip was new, used a day later; then refreshed.
+    vm(f"cd {tmp_path}; mxrun model.mxw --ids ids.npy --out new.npy", tmp_path, *chip_of)
+    vm(f"""cd {tmp_path}
+mxrun model.mxw --ids ids.npy --out there.npy
+cd /sys/class/mxaccel/mxaccel0
+cat models/0/age_seconds models/0/refreshes health/wear_total >{tmp_path}/before
+mxrun --refresh 0 --resident >{tmp_path}/resident
+cat models/0/age_seconds models/0/refreshes health/wear_total >{tmp_path}/after
+cat health/age_seconds health/refreshes >{tmp_path}/health
+cd {tmp_path}
+mxrun model.mxw --ids ids.npy --out again.npy
+if mxrun --refresh 1 2>error; then exit 1; fi
+""", tmp_path, *chip_of, "--prop", "age=86400")
+    new, there, again = (np.load(tmp_path / f"{name}.npy") for name in ("new", "there", "again"))
     np.testing.assert_array_equal(there.view(np.uint32), here.view(np.uint32))
+
+    def alike(one, other):
+        return (one * other).sum() / np.sqrt((one ** 2).sum() * (other ** 2).sum())
+    # Drift is gone; errors of programming are others than before.
+    assert alike(there, exact) < 0.9
+    assert alike(new, exact) > 0.999 and alike(again, exact) > 0.999
+    assert np.abs(again - new).max() > 0
+    before, after = ([int(word) for word in (tmp_path / name).read_text().split()]
+                     for name in ("before", "after"))
+    assert before[:2] == [86400, 0] and after[:2] == [0, 1] and after[2] > before[2]
+    assert (tmp_path / "health").read_text().split() == ["86400", "1"]
+    assert "has no resident model 1" in (tmp_path / "error").read_text()
+    line = (tmp_path / "resident").read_text().splitlines()[1].split()
+    assert line[0] == "0" and line[-2:] == ["0", "1"]
 
 
 def test_what_cannot_be_analog_is_refused(image, ids, tmp_path):

@@ -41,6 +41,7 @@ def valid(dev):
         "grant": (model_command(hw.ADM_MODEL_GRANT, 0, 1), [(12, 64)]),
         "revoke": (model_command(hw.ADM_MODEL_REVOKE, 0, 1), [(12, 64)]),
         "delete": (model_command(hw.ADM_MODEL_DELETE, 0), [(12, 64)]),
+        "refresh": (model_command(hw.ADM_MODEL_REFRESH, 0), [(12, 64)]),
         "prog_begin": (prog_begin(1, bytes(31) + b"x", 4096, 4096), [(56, 64)]),
         "prog_reuse": (prog_reuse(1, prog, 0, 1, dev.sg((page, 32)), 1, page),
                        [(28, 32), (48, 64)]),
@@ -57,7 +58,7 @@ def valid(dev):
 
 
 WITHOUT_CTX = ("nop", "identify", "models", "health", "create_qp", "delete_qp", "delete", "abort",
-               "shadow", "coalesce", "counters")
+               "refresh", "shadow", "coalesce", "counters")
 
 
 def test_reserved_fields(ready):
@@ -97,7 +98,7 @@ def test_unbroken_commands_work(ready):
     assert dev.models() == {}
 
 
-@pytest.mark.parametrize("opcode", [0x0a, 0x0f, 0x16, 0x1f, 0x22, 0x80, 0xff])
+@pytest.mark.parametrize("opcode", [0x0a, 0x0f, 0x17, 0x1f, 0x22, 0x80, 0xff])
 def test_unknown_opcodes(up, opcode):
     answers(up, entry(opcode), hw.ST_BAD_OPCODE, 0)
 

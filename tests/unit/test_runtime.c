@@ -612,6 +612,117 @@ static void test_queue(void **state)
 	mxrt_buf_free(NULL);
 }
 
+static struct mxrt_resident only(struct mxrt_device *dev)
+{
+	struct mxrt_resident list[2];
+	size_t count = 2;
+
+	must(mxrt_models(dev, list, &count));
+	assert_int_equal(count, 1);
+	return list[0];
+}
+
+static void test_refresh(void **state)
+{
+	struct mxrt_device *dev = open_empty();
+	struct mxrt_model *model;
+	uint64_t writes;
+	unsigned int id;
+
+	(void)state;
+	said(mxrt_refresh(NULL, 0), -EINVAL, "no device");
+	said(mxrt_refresh(dev, 0), -ENOENT, "has no resident model 0");
+	writes = counter(dev, MXRT_SCOPE_DEVICE, NULL, "cell_writes");
+	model = load(dev);
+	writes = counter(dev, MXRT_SCOPE_DEVICE, NULL, "cell_writes") - writes;
+	id = only(dev).id;
+	assert_int_equal(only(dev).refreshes, 0);
+	must(mxrt_refresh(dev, id));
+	mxrt_unload(model);
+	must(mxrt_refresh(dev, id));
+	assert_int_equal(only(dev).refreshes, 2);
+	assert_true(counter(dev, MXRT_SCOPE_DEVICE, NULL, "cell_writes") >= 3 * writes);
+	must(mxrt_model_delete(dev, id));
+	said(mxrt_refresh(dev, id), -ENOENT, "has no resident model");
+	if (node())
+		said(mxrt_set_age(dev, 5), -EOPNOTSUPP, "is not set by its programs");
+	else
+		said(mxrt_set_age(dev, 5), -EINVAL, "fidelity=exact");
+	mxrt_close(dev);
+}
+
+/* The cosine of what cells make of a batch to what new ones made of it. */
+static double alike(struct mxrt_model *model, const float *new, float *out)
+{
+	double dot = 0, a = 0, b = 0;
+	size_t i;
+
+	must(infer(model, "tokens", batch[0], 4, T, out, 4 * T * W * sizeof(float), NULL));
+	for (i = 0; i < 4 * T * W; i++) {
+		dot += (double)out[i] * new[i];
+		a += (double)out[i] * out[i];
+		b += (double)new[i] * new[i];
+	}
+	return dot / sqrt(a * b);
+}
+
+/* Cells that drift, on a chip in this process. */
+static void test_age(void **state)
+{
+	char path[] = "/tmp/mxrt-age-XXXXXX.ini", name[128], line[512];
+	static float new[4 * T * W], out[4 * T * W];
+	FILE *from, *to;
+	struct mxrt_model *model;
+	struct mxrt_device *dev;
+	double old;
+	int fd;
+
+	(void)state;
+	if (node())	/* its clock is not ours */
+		return;
+	from = fopen(MXRT_CHIP_DIR "/mx1-inplace.ini", "re");
+	fd = mkstemps(path, 4);
+	assert_true(from && fd >= 0);
+	to = fdopen(fd, "w");
+	while (fgets(line, sizeof(line), from)) {
+		fputs(line, to);
+		if (!strncmp(line, "[analog]", 8))
+			fputs("drift_nu = 0.05\ndrift_nu_sigma = 0.05\n", to);
+	}
+	fclose(from);
+	fclose(to);
+	snprintf(name, sizeof(name), "sim:%s,fidelity=analog", path);
+	dev = open_sim(name);
+	model = load(dev);
+	must(infer(model, "tokens", batch[0], 4, T, new, sizeof(new), NULL));
+	assert_true(alike(model, new, out) > 1 - 1e-12);
+	must(mxrt_set_age(dev, 31536000));
+	assert_int_equal(only(dev).age, 31536000);
+	old = alike(model, new, out);
+	assert_true(old < 0.999);
+	said(mxrt_set_age(dev, 31535999), -EINVAL, "no chip gets younger");
+	said(mxrt_set_age(dev, 1000000001), -EINVAL, "at most 1000000000 seconds");
+	assert_true(alike(model, new, out) == old);
+	/* A drift without errors of programming: as it was. */
+	must(mxrt_refresh(dev, only(dev).id));
+	assert_int_equal(only(dev).age, 0);
+	assert_true(alike(model, new, out) > 1 - 1e-12);
+	assert_memory_equal(out, new, sizeof(new));
+	mxrt_unload(model);
+	mxrt_close(dev);
+
+	/* The same age by the option: time passes before the first job. */
+	snprintf(name, sizeof(name), "sim:%s,fidelity=analog,age=31536000", path);
+	dev = open_sim(name);
+	model = load(dev);
+	assert_int_equal(only(dev).age, 0);
+	assert_true(alike(model, new, out) == old);
+	assert_int_equal(only(dev).age, 31536000);
+	mxrt_unload(model);
+	mxrt_close(dev);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -625,6 +736,8 @@ int main(void)
 		cmocka_unit_test(test_same_bits),
 		cmocka_unit_test(test_threads),
 		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_refresh),
+		cmocka_unit_test(test_age),
 	};
 
 	return cmocka_run_group_tests_name("runtime", tests, setup, teardown);
