@@ -115,9 +115,9 @@ static void correct(const struct work *work, struct piece *piece, bool some_easy
 			piece->out[t][c] = piece->acc[c][t] + piece->fast[c][t] - off -
 					   work->p->x_shift * panel->sum[c];
 	}
-	for (t = piece->rows / TILE * TILE; t < piece->rows; t++)
+	for (t = piece->by_token; t < piece->rows; t++)
 		for (c = 0; c < COLS; c++)
-			piece->out[t][c] += piece->few[t % TILE][c];
+			piece->out[t][c] += piece->tokens[t][c];
 }
 
 static void compute(struct work *work, struct piece *piece)
@@ -130,7 +130,7 @@ static void compute(struct work *work, struct piece *piece)
 	uint32_t slice;
 
 	memset(piece->fast, 0, COLS * sizeof(*piece->fast));
-	memset(piece->few, 0, TILE * sizeof(*piece->few));
+	memset(piece->tokens, 0, PIECE * sizeof(*piece->tokens));
 	memset(piece->acc, 0, COLS * sizeof(*piece->acc));
 	if (easy)
 		multiply_easy(work, piece);
@@ -157,13 +157,14 @@ static void run_piece(void *arg, uint64_t i)
 	/* Each part is a multiple of 64 bytes. */
 	size_t bytes[] = {
 		columns, columns + LEVEL_SLACK, active * COLS * 2, active * COLS,
-		COLS * sizeof(*piece.fast), TILE * sizeof(*piece.few),
+		COLS * sizeof(*piece.fast), PIECE * sizeof(*piece.tokens),
 		COLS * sizeof(*piece.acc), PIECE * sizeof(*piece.out),
 	};
 	uint8_t *part_at[ARRAY_SIZE(bytes)], *memory;
 	size_t all = 0, j;
 
 	piece.rows = work->p->rows - piece.row < PIECE ? work->p->rows - piece.row : PIECE;
+	piece.by_token = work->spread ? 0 : piece.rows / TILE * TILE;
 	for (j = 0; j < ARRAY_SIZE(bytes); j++)
 		all += bytes[j];
 	memory = aligned_alloc(64, all);
@@ -182,7 +183,7 @@ static void run_piece(void *arg, uint64_t i)
 	piece.cells = (int16_t *)part_at[2];
 	piece.narrow = (int8_t *)part_at[3];
 	piece.fast = (void *)part_at[4];
-	piece.few = (void *)part_at[5];
+	piece.tokens = (void *)part_at[5];
 	piece.acc = (void *)part_at[6];
 	piece.out = (void *)part_at[7];
 	compute(work, &piece);

@@ -156,52 +156,6 @@ static uint64_t tile_codes(const struct mx_group_codes *group, int32_t acc[COLS]
 	return _mm512_reduce_add_epi32(clamped);
 }
 
-/* Columns in lanes, and all steps of a token at once. */
-static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
-			    int32_t acc[TILE][COLS])
-{
-	size_t q, t, step_bytes = group->step_bytes;
-	uint64_t clamped = 0;
-	uint32_t step;
-
-	for (t = 0; t < tokens; t++) {
-		__m512i sum[MX_MAX_STEPS], all = _mm512_loadu_si512(acc[t]);
-		const uint8_t *digit = group->digit + 4 * t;
-
-#pragma GCC unroll 8
-		for (step = 0; step < MX_MAX_STEPS; step++)
-			sum[step] = _mm512_setzero_si512();
-		for (q = 0; q < group->quads; q++, digit += 4 * TILE) {
-			__m512i level = _mm512_loadu_si512(group->level + 4 * COLS * q);
-
-#pragma GCC unroll 8
-			for (step = 0; step < MX_MAX_STEPS; step++) {
-				int four;
-
-				if (step >= group->steps)
-					break;
-				memcpy(&four, digit + step * step_bytes, sizeof(four));
-				sum[step] = _mm512_dpbusd_epi32(sum[step],
-								_mm512_set1_epi32(four), level);
-			}
-		}
-#pragma GCC unroll 8
-		for (step = 0; step < MX_MAX_STEPS; step++) {
-			__mmask16 over;
-			__m512i code;
-
-			if (step >= group->steps)
-				break;
-			code = to_codes(group, step, sum[step], &over);
-			clamped += __builtin_popcount(over & group->columns);
-			all = _mm512_mask_add_epi32(all, group->columns, all, _mm512_mullo_epi32(
-				code, _mm512_set1_epi32(group->weight[step])));
-		}
-		_mm512_storeu_si512(acc[t], all);
-	}
-	return clamped;
-}
-
 /* High and low halves of the products of 16 numbers by @m */
 static inline __always_inline void multiply_wide(__m512i c, __m512i m, __m512i *high, __m512i *low)
 {
@@ -293,6 +247,97 @@ static void noise(const struct mx_read_noise *noise, int32_t sums[COLS][TILE])
 			_mm512_storeu_si512(sum, _mm512_add_epi32(_mm512_loadu_si512(sum), add));
 		}
 	}
+}
+
+/* Noise of 16 columns and four steps, in lanes 4 * step + four columns, as are the counters. */
+static void token_noise(const struct mx_token_noise *noise, uint32_t step, __m512i sum[4])
+{
+	const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+	__m512i c[4], low[2], high[2], quad[4], even[2], odd[2], bits[4];
+	uint32_t i;
+
+	c[0] = _mm512_set1_epi32(noise->key);
+	c[1] = _mm512_set1_epi32(noise->key >> 32);
+	c[2] = _mm512_add_epi32(_mm512_set1_epi32(noise->panel * (COLS / 4)),
+				_mm512_and_si512(lane, _mm512_set1_epi32(3)));
+	c[2] = _mm512_or_si512(_mm512_slli_epi32(c[2], 8), _mm512_set1_epi32(MX_PHILOX_READ));
+	c[3] = _mm512_add_epi32(_mm512_set1_epi32(noise->conversion + step),
+				_mm512_srli_epi32(lane, 2));
+	philox16(noise->seed, c);
+	/* From a word to a vector, to the four words of four columns beside each other, */
+	low[0] = _mm512_unpacklo_epi32(c[0], c[1]);
+	high[0] = _mm512_unpackhi_epi32(c[0], c[1]);
+	low[1] = _mm512_unpacklo_epi32(c[2], c[3]);
+	high[1] = _mm512_unpackhi_epi32(c[2], c[3]);
+	quad[0] = _mm512_unpacklo_epi64(low[0], low[1]);
+	quad[1] = _mm512_unpackhi_epi64(low[0], low[1]);
+	quad[2] = _mm512_unpacklo_epi64(high[0], high[1]);
+	quad[3] = _mm512_unpackhi_epi64(high[0], high[1]);
+	/* and from four columns of four steps to 16 of one. */
+	for (i = 0; i < 2; i++) {
+		even[i] = _mm512_shuffle_i32x4(quad[2 * i], quad[2 * i + 1], 0x88);
+		odd[i] = _mm512_shuffle_i32x4(quad[2 * i], quad[2 * i + 1], 0xdd);
+	}
+	bits[0] = _mm512_shuffle_i32x4(even[0], even[1], 0x88);
+	bits[1] = _mm512_shuffle_i32x4(odd[0], odd[1], 0x88);
+	bits[2] = _mm512_shuffle_i32x4(even[0], even[1], 0xdd);
+	bits[3] = _mm512_shuffle_i32x4(odd[0], odd[1], 0xdd);
+	for (i = 0; i < 4; i++) {
+		const __m512d spread = _mm512_set1_pd(noise->spread[step + i]);
+		__m512i normal = normal16(noise->table, bits[i]);
+
+		sum[i] = _mm512_add_epi32(sum[i], _mm512_inserti64x4(_mm512_castsi256_si512(
+			scaled(_mm512_castsi512_si256(normal), spread)),
+			scaled(_mm512_extracti64x4_epi64(normal, 1), spread), 1));
+	}
+}
+
+/* Columns in lanes, and all steps of a token at once. */
+static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
+			    int32_t acc[TILE][COLS])
+{
+	size_t q, t, step_bytes = group->step_bytes;
+	uint64_t clamped = 0;
+	uint32_t step;
+
+	for (t = 0; t < tokens; t++) {
+		__m512i sum[MX_MAX_STEPS], all = _mm512_loadu_si512(acc[t]);
+		const uint8_t *digit = group->digit + 4 * t;
+
+#pragma GCC unroll 8
+		for (step = 0; step < MX_MAX_STEPS; step++)
+			sum[step] = _mm512_setzero_si512();
+		for (q = 0; q < group->quads; q++, digit += 4 * TILE) {
+			__m512i level = _mm512_loadu_si512(group->level + 4 * COLS * q);
+
+#pragma GCC unroll 8
+			for (step = 0; step < MX_MAX_STEPS; step++) {
+				int four;
+
+				if (step >= group->steps)
+					break;
+				memcpy(&four, digit + step * step_bytes, sizeof(four));
+				sum[step] = _mm512_dpbusd_epi32(sum[step],
+								_mm512_set1_epi32(four), level);
+			}
+		}
+		for (step = 0; group->noise && step < group->steps; step += 4)
+			token_noise(&group->noise[t], step, sum + step);
+#pragma GCC unroll 8
+		for (step = 0; step < MX_MAX_STEPS; step++) {
+			__mmask16 over;
+			__m512i code;
+
+			if (step >= group->steps)
+				break;
+			code = to_codes(group, step, sum[step], &over);
+			clamped += __builtin_popcount(over & group->columns);
+			all = _mm512_mask_add_epi32(all, group->columns, all, _mm512_mullo_epi32(
+				code, _mm512_set1_epi32(group->weight[step])));
+		}
+		_mm512_storeu_si512(acc[t], all);
+	}
+	return clamped;
 }
 
 const struct mx_analog_kernel mx_analog_avx512 = {

@@ -106,7 +106,7 @@ void mx_analog_plan_tiles(struct work *work)
 	uint32_t step, slice;
 
 	work->words = atomic_load(&work->prepared->some_wide) || (!a->effects && a->top > 127);
-	work->fused = !work->p->sums && !work->p->codes && !work->p->profile && a->keys.read_sigma == 0;
+	work->fused = !work->p->sums && !work->p->codes && !work->p->profile;
 	for (step = 0; step < a->steps; step++) {
 		if (a->step_signed[step]) {
 			work->words = true;
@@ -120,11 +120,33 @@ void mx_analog_plan_tiles(struct work *work)
 			if ((divisor & (divisor - 1)) || weight > INT16_MAX ||
 			    a->high[step] > INT16_MAX)
 				work->fused = false;
-			all += weight * (code < a->high[step] ? code : a->high[step]);
+			/* Noise knows no largest sum. */
+			if (code > a->high[step] || a->keys.read_sigma > 0)
+				code = a->high[step];
+			all += weight * code;
 		}
 	}
 	if (all * (int64_t)work->prepared->groups > INT32_MAX)
 		work->fused = false;
+}
+
+/* Read noise of some tokens, from @row on. */
+static void token_noises(const struct work *work, const struct piece *piece, const struct tile *of,
+			 size_t row, size_t tokens, struct mx_token_noise *noise)
+{
+	const struct mx_analog *a = work->a;
+	size_t at = (row / TILE * work->prepared->groups + of->group) * a->steps, t;
+	uint32_t step;
+
+	for (t = 0; t < tokens; t++) {
+		noise[t] = (struct mx_token_noise){
+			.seed = a->seed, .key = work->p->noise_key[row + t],
+			.panel = piece->panel, .table = mx_normal_table(),
+			.conversion = (of->group * a->slices + of->slice) * a->steps,
+		};
+		for (step = 0; step < a->steps; step++)
+			noise[t].spread[step] = work->spread[(at + step) * TILE + t];
+	}
 }
 
 /* All steps of a slice at once. */
@@ -137,7 +159,7 @@ static void convert_fused(struct work *work, struct piece *piece, const struct t
 		.quads = (rows + 3) / 4, .columns = of->columns, .steps = a->steps,
 		.half_even = a->keys.adc_tie == MX_HALF_EVEN,
 	};
-	int32_t (*acc)[PIECE] = piece->fast;
+	struct mx_token_noise noise[TILE];
 	size_t row, left;
 	uint32_t i;
 
@@ -152,12 +174,17 @@ static void convert_fused(struct work *work, struct piece *piece, const struct t
 	for (row = 0; row < piece->rows; row += TILE) {
 		codes.digit = mx_analog_digits_at(work, (piece->row + row) / TILE, of->group, 0) +
 			      mx_analog_pad(a->active, 4) * TILE * 2;
-		left = piece->rows - row;
-		if (left < TILE)
-			piece->saturated += work->kernel->token_codes(&codes, left, piece->few);
+		left = piece->rows - row < TILE ? piece->rows - row : TILE;
+		if (work->spread) {
+			token_noises(work, piece, of, piece->row + row, left, noise);
+			codes.noise = noise;
+		}
+		if (row >= piece->by_token)
+			piece->saturated += work->kernel->token_codes(&codes, left,
+								      piece->tokens + row);
 		else
 			piece->saturated += work->kernel->tile_codes(
-				&codes, (int32_t (*)[PIECE])(acc[0] + row));
+				&codes, (int32_t (*)[PIECE])(piece->fast[0] + row));
 	}
 }
 

@@ -100,6 +100,29 @@ static uint64_t tile_codes(const struct mx_group_codes *group, int32_t acc[COLS]
 	return clamped;
 }
 
+/* Rounded half up: what is truncated is positive. */
+static int32_t scaled(int32_t normal, double spread)
+{
+	return (int32_t)(normal * spread + (0x1p30 + 0.5)) - (1 << 30);
+}
+
+static void token_noise(const struct mx_token_noise *noise, uint32_t step, int32_t sums[COLS])
+{
+	uint32_t quad, word, bits[4];
+
+	for (quad = 0; quad < COLS / 4; quad++) {
+		const uint32_t counter[4] = {
+			noise->key, noise->key >> 32,
+			(noise->panel * (COLS / 4) + quad) << 8 | MX_PHILOX_READ,
+			noise->conversion + step,
+		};
+
+		mx_philox(noise->seed, counter, bits);
+		for (word = 0; word < 4; word++)
+			sums[quad * 4 + word] += scaled(mx_normal(bits[word]), noise->spread[step]);
+	}
+}
+
 static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
 			    int32_t acc[TILE][COLS])
 {
@@ -112,6 +135,8 @@ static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
 		for (step = 0; step < group->steps; step++) {
 			row8(group->level, group->digit + step * group->step_bytes + 4 * t,
 			     group->quads, sums);
+			if (group->noise)
+				token_noise(&group->noise[t], step, sums);
 			for (c = 0; c < COLS; c++)
 				if (group->columns >> c & 1)
 					acc[t][c] += group->weight[step] *
@@ -182,10 +207,8 @@ static void noise(const struct mx_read_noise *noise, int32_t sums[COLS][TILE])
 			int32_t *sum = sums[quad * 4 + word];
 
 			normal16(noise->table, c[word], normal);
-			/* Rounded half up: what is truncated is positive. */
 			for (t = 0; t < TILE; t++)
-				sum[t] += (int32_t)(normal[t] * noise->spread[t] +
-						    (0x1p30 + 0.5)) - (1 << 30);
+				sum[t] += scaled(normal[t], noise->spread[t]);
 		}
 	}
 }

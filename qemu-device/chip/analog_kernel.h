@@ -95,6 +95,22 @@ struct mx_converter {
 };
 
 /**
+ * struct mx_token_noise - read noise of the sums of one token, of a group and slice
+ * @seed, @panel, @table: as in struct mx_read_noise
+ * @key:	of the token, see mx_noise_key()
+ * @conversion:	number of the first step
+ * @spread:	of each step
+ */
+struct mx_token_noise {
+	uint64_t seed;
+	uint64_t key;
+	uint32_t panel;
+	uint32_t conversion;
+	double spread[MX_MAX_STEPS];
+	const int32_t *table;
+};
+
+/**
  * struct mx_group_codes - all steps of a slice of a group, converted and added up
  * @level:	[@quads][COLS][4]
  * @digit:	[@quads][TILE][4] of the first step, the next ones @step_bytes on
@@ -102,6 +118,7 @@ struct mx_converter {
  * @steps:	of an input
  * @shift:	of the divisor, a power of two
  * @half_even:	as in struct mx_converter, like @low, @high and @weight, which fit 16 bits
+ * @noise:	of each token, for token_codes; NULL without
  */
 struct mx_group_codes {
 	const int8_t *level;
@@ -113,6 +130,7 @@ struct mx_group_codes {
 	uint32_t shift;
 	bool half_even;
 	int32_t low[MX_MAX_STEPS], high[MX_MAX_STEPS], weight[MX_MAX_STEPS];
+	const struct mx_token_noise *noise;
 };
 
 /**

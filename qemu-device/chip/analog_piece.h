@@ -56,7 +56,8 @@ struct work {
  * @cells:	[active / 2][COLS][2]: levels of a slice, without effects
  * @narrow:	[active / 4][COLS][4]: the same as bytes
  * @fast:	[COLS][PIECE]: sums of codes that fit 32 bits
- * @few:	[TILE][COLS]: the same of the last tile, if it is not full
+ * @tokens:	[PIECE][COLS]: the same of tokens computed by themselves
+ * @by_token:	the first of these: all with read noise, else those of a tile that is not full
  * @acc:	[COLS][PIECE]: the others
  * @out:	[PIECE][COLS]: all of them, for mx_analog_product.put
  * @profile:	what it adds to the product's profile, or NULL
@@ -68,7 +69,8 @@ struct piece {
 	int16_t *cells;
 	int8_t *narrow;
 	int32_t (*fast)[PIECE];
-	int32_t (*few)[COLS];
+	int32_t (*tokens)[COLS];
+	size_t by_token;
 	int64_t (*acc)[PIECE];
 	int64_t (*out)[COLS];
 	struct mx_profile_part *profile;
