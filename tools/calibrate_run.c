@@ -150,7 +150,8 @@ int calibrate_run(const struct calibrate_input *input, bool inputs, struct calib
 	memset(run, 0, sizeof(*run));
 	if (find_products(input->model, run))
 		return -1;
-	mx_analog_init(&run->target, &chip, 0);
+	if (!inputs)
+		mx_analog_init(&run->target, &chip, 0);
 	if (begin_profiles(run, inputs))
 		return -1;
 	if (inputs)

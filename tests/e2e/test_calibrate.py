@@ -10,7 +10,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import BIN, MODEL, TOP, infer, make_bert, map_model, ragged, vm
+from conftest import BIN, MODEL, TOP, infer, make_bert, map_model, ragged, run, vm
 
 MATMUL, CALIBRATION = 3, 8
 OP = struct.Struct("<BBHHHHHIIIIIQQQIHH")
@@ -139,6 +139,16 @@ def test_the_chip_uses_them(calibrated, bert, tmp_path):
     # With exact products nobody asks for steps.
     np.testing.assert_array_equal(infer(plain, ids, tmp_path, f"sim:{device}"),
                                   infer(image, ids, tmp_path, f"sim:{own}"))
+
+
+def test_a_single_product_needs_steps_in_the_chip_file(tmp_path):
+    np.save(tmp_path / "w.npy", np.ones((16, 16), np.int8))
+    command = [BIN / "mxmvm", "--chip", chip(tmp_path, 6), "--w", tmp_path / "w.npy", "--x",
+               tmp_path / "w.npy", "--out", tmp_path / "y.npy"]
+    done = run(*command, check=False)
+    assert done.returncode == 1 and "calibrated without adc_step_0" in done.stderr
+    run(*command, *(f"--set=analog.adc_step_{i}=1" for i in range(4)))
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), np.full((16, 16), 16))
 
 
 def test_the_device_computes_the_same(calibrated, tmp_path):

@@ -323,6 +323,7 @@ static void test_contents(void **state)
 	refused_with(image, &model->head.nr_regions, UINT32_MAX, 4, "regions");
 	refused_with(image, &model->head.nr_entries, 3, 4, "3 entries");
 	refused_with(image, &model->head.nr_ops, 0, 4, "0 ops");
+	refused_with(image, &model->head.nr_steps, 1, 4, "1 rows of steps");
 	refused_with(image, &model->head.params_bytes, 1, 8, "of PARAMS");
 	refused_with(image, &model->head.vocab, 1, 4, "1 token ids");
 	refused_with(image, &model->head.vocab, UINT32_MAX, 4, "token ids");
