@@ -8,7 +8,7 @@
 static void clear(struct piece *piece)
 {
 	memset(piece->fast, 0, COLS * sizeof(*piece->fast));
-	memset(piece->few, 0, TILE * sizeof(*piece->few));
+	memset(piece->tokens, 0, PIECE * sizeof(*piece->tokens));
 	memset(piece->acc, 0, COLS * sizeof(*piece->acc));
 }
 
@@ -29,7 +29,7 @@ static int64_t sum_of(const struct work *work, size_t row, size_t group)
 static void add(struct piece *piece, const struct mx_correction *correction, const int64_t *sum,
 		uint32_t shift)
 {
-	size_t full = piece->rows / TILE * TILE, t, c;
+	size_t t, c;
 
 	for (t = 0; t < piece->rows; t++) {
 		int64_t off = correction->offset * (sum[t] * (1 << shift));
@@ -37,8 +37,8 @@ static void add(struct piece *piece, const struct mx_correction *correction, con
 		for (c = 0; c < COLS; c++) {
 			int64_t codes = piece->acc[c][t] + piece->fast[c][t];
 
-			if (t >= full)
-				codes += piece->few[t % TILE][c];
+			if (t >= piece->by_token)
+				codes += piece->tokens[t][c];
 			piece->out[t][c] += correction->gain * codes - off;
 		}
 	}
