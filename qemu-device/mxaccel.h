@@ -125,6 +125,7 @@ typedef struct MxQueue {
     uint16_t delete_cid;
     bool shadowed;
     uint64_t shadow;                /* struct mxaccel_shadow, if shadowed */
+    uint32_t sq_event;              /* as it is there */
     uint32_t cq_told;               /* completions before it were announced */
     uint32_t nr_held;               /* completions behind a held interrupt */
     uint32_t hold_most;             /* COALESCE */
@@ -305,7 +306,7 @@ void mx_notify_init(MxState *s);
 void mx_notify_exit(MxState *s);
 /* Reads the host's head of the completion queue; false after a fatal error. */
 bool mx_shadow_head(MxState *s, MxQueue *q);
-/* The queue is drained: true if more commands are there by now. */
+/* If the queue is drained, says so: true if more commands are there by now. */
 bool mx_shadow_rest(MxState *s, MxQueue *q);
 /* Is the vector to be raised, after completions were posted? */
 bool mx_queue_announce(MxState *s, MxQueue *q);

@@ -38,6 +38,11 @@ bool mx_shadow_rest(MxState *s, MxQueue *q)
 {
     uint32_t event = cpu_to_le32(q->sq_tail), before = q->sq_tail, tail;
 
+    if (!s->running || !q->live || q->deleting || !q->shadowed ||
+        q->sq_head != q->sq_tail || q->sq_event == q->sq_tail) {
+        return false;
+    }
+    q->sq_event = q->sq_tail;
     if (!mx_dma_write(s, q->shadow + MX_SHADOW(sq_event), &event,
                       sizeof(event))) {
         mx_fatal(s, MXACCEL_FATAL_QUEUE_DMA);

@@ -167,26 +167,28 @@ static bool mx_queue_has_work(MxState *s, const MxQueue *q)
            (!q->qid || s->staged_bytes < MX_STAGED_BYTES);
 }
 
-static void mx_queue_run(MxState *s, MxQueue *q, unsigned *left)
+/* Carries out some of what is there. */
+static void mx_queue_work(MxState *s, MxQueue *q, unsigned *left)
 {
     struct mxaccel_sqe sqe[MX_BATCH_FETCH];
     uint64_t staged = s->staged_bytes;
-    unsigned nr;
+    unsigned nr = mx_queue_fetch(s, q, sqe, MIN(*left, MX_BATCH_FETCH));
 
-    while (*left && mx_queue_has_work(s, q)) {
-        nr = mx_queue_fetch(s, q, sqe, MIN(*left, MX_BATCH_FETCH));
-        for (unsigned i = 0; i < nr && mx_queue_has_work(s, q); i++) {
-            mx_queue_step(s, q, &sqe[i]);
-            (*left)--;
-            /* Copying input takes its time, too. */
-            if (s->staged_bytes > staged + MX_BATCH_BYTES) {
-                *left = 0;
-                return;
-            }
+    for (unsigned i = 0; i < nr && mx_queue_has_work(s, q); i++) {
+        mx_queue_step(s, q, &sqe[i]);
+        (*left)--;
+        /* Copying input takes its time, too. */
+        if (s->staged_bytes > staged + MX_BATCH_BYTES) {
+            *left = 0;
+            return;
         }
-        if (q->shadowed && q->sq_head == q->sq_tail && s->running) {
-            mx_shadow_rest(s, q);
-        }
+    }
+}
+
+static void mx_queue_run(MxState *s, MxQueue *q, unsigned *left)
+{
+    while (*left && (mx_queue_has_work(s, q) || mx_shadow_rest(s, q))) {
+        mx_queue_work(s, q, left);
     }
 }
 

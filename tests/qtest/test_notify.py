@@ -6,7 +6,7 @@ import struct
 import pytest
 
 import hw
-from device import PAGE, Device, Queue, create_qp, entry
+from device import PAGE, Device, Queue, create_qp, entry, job
 from test_queues import NOP, Msix
 
 SQ_TAIL, CQ_HEAD, CQ_EVENT, SQ_EVENT = 0, 4, 8, 64
@@ -72,6 +72,19 @@ def test_what_is_put_while_the_chip_is_at_work_is_found(up):
     up.doorbell(1, hw.DB_SQ_TAIL, 1)
     assert [queue.take().cid for _ in cids] == cids
     assert queue.get(SQ_EVENT) == 3
+
+
+def test_rings_again_after_a_large_job(ready):
+    """One that uses the turn up: the bottom half says that the queue is drained."""
+    dev, number = ready.dev, 40000
+    size = 4 * number * ready.image.width
+    queue = Shadowed(dev, 2)
+    data, _ = dev.make_buffer(1, 1, 4 * number), dev.make_buffer(1, 2, size)
+    dev.qemu.write(data, struct.pack("<I", 3) * number)
+    for _ in range(2):
+        queue.submit(job(1, ready.model, number, 1, 1, 2, size))
+        assert queue.take().status == hw.ST_SUCCESS
+    assert queue.rings == 2
 
 
 def test_full_completion_queue(up):
