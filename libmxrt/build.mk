@@ -10,7 +10,7 @@ MXRT_PREFIX   ?= $(CURDIR)
 
 MXRT_CPPFLAGS := -D_GNU_SOURCE -Ilibmxrt -Iqemu-device/chip -DMXRT_CHIP_DIR='"$(MXRT_CHIP_DIR)"'
 # What a program links with besides libmxrt.a
-MXRT_LIBS := -lcrypto -linih -lutf8proc -lpthread -lm
+MXRT_LIBS := -luring -lcrypto -linih -lutf8proc -lpthread -lm
 
 # Prefixed, so that no member of the archive has the name of one of the chip's.
 MXRT_OBJS := $(patsubst libmxrt/%.c,$(B)/obj/libmxrt/mxrt-%.o,$(wildcard libmxrt/*.c))

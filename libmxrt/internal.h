@@ -227,7 +227,9 @@ uint32_t mxrt_run_batch(const struct mxrt_run *run, size_t left, uint64_t max_by
  * @schedule:	writes the schedule of one job, as many of *@count spans as there are,
  *		and sets *@count to their number; else as @infer
  * @buf_create:	sets ptr (unless wrapped) and handle
- * @queue_create: allocates the queue with fd; the rest is filled by the caller
+ * @queue_create: allocates the queue with fd; the rest is filled by the caller; flags
+ *		are MXRT_QUEUE_*
+ * @queue_door:	as mxrt_queue_door()
  * @queue_destroy: waits for the jobs, frees the queue
  */
 struct mxrt_backend {
@@ -250,7 +252,9 @@ struct mxrt_backend {
 			size_t *count);
 	int (*buf_create)(struct mxrt_buffer *buf);
 	void (*buf_destroy)(struct mxrt_buffer *buf);
-	int (*queue_create)(struct mxrt_device *dev, uint32_t depth, struct mxrt_queue **out);
+	int (*queue_create)(struct mxrt_device *dev, uint32_t depth, uint32_t flags,
+			    struct mxrt_queue **out);
+	const char *(*queue_door)(const struct mxrt_queue *queue);
 	void (*queue_destroy)(struct mxrt_queue *queue);
 	int (*submit)(struct mxrt_queue *queue, const struct mxrt_job *job,
 		      uint32_t in_bytes, uint32_t out_bytes, uint64_t *id);

@@ -895,10 +895,14 @@ void *mxrt_buf_ptr(const struct mxrt_buffer *buf);
  */
 void mxrt_buf_free(struct mxrt_buffer *buf);
 
+/* mxrt_queue_params.flags: one of them, or neither: io_uring where it can be had, else ioctl */
+#define MXRT_QUEUE_IOCTL	0x1	/* jobs go to the driver by ioctl */
+#define MXRT_QUEUE_URING	0x2	/* by io_uring, or the queue is not made */
+
 /**
  * struct mxrt_queue_params - options of mxrt_queue_create()
  * @size:	sizeof(struct)
- * @flags:	zero
+ * @flags:	MXRT_QUEUE_*; zero for "sim:" devices
  * @depth:	jobs in flight at once, at most mxrt_device_info.queue_depth;
  *		0: as many
  * @rsvd:	zero
@@ -918,10 +922,21 @@ struct mxrt_queue_params {
  *
  * Thread safety: any thread.
  *
- * Return: 0; -EBUSY the device handle has a queue; other negative errno.
+ * Return: 0; -EBUSY the device handle has a queue; with MXRT_QUEUE_URING, -EPERM,
+ * -ENOSYS or -EOPNOTSUPP io_uring is forbidden or missing; other negative errno.
  */
 int mxrt_queue_create(struct mxrt_device *dev, const struct mxrt_queue_params *params,
 		      struct mxrt_queue **out);
+
+/**
+ * mxrt_queue_door() - how jobs of a queue go to the device
+ * @queue:	queue
+ *
+ * Thread safety: any thread.
+ *
+ * Return: "io_uring", "ioctl", or "sim" in this process; NULL without a queue.
+ */
+const char *mxrt_queue_door(const struct mxrt_queue *queue);
 
 /**
  * mxrt_queue_destroy() - cancel what is in flight, wait for it, free the queue
@@ -971,6 +986,8 @@ struct mxrt_job {
  * Model and buffers must stay until the job was reaped. A "sim:" device has
  * no thread to run it on: the job runs inside mxrt_reap().
  * Thread safety: one thread at a time per queue.
+ *
+ * By io_uring, an error that only the driver can find may come as the completion's.
  *
  * Return: 0; -EAGAIN the queue is full: reap first, or try later if nothing is
  * in flight; -EXDEV model or buffer of another device handle; -EFAULT range
@@ -1030,8 +1047,8 @@ int mxrt_cancel(struct mxrt_queue *queue, uint64_t id);
  * mxrt_queue_fd() - file descriptor for poll(), select() or epoll
  * @queue:	queue
  *
- * Readable (POLLIN) when mxrt_reap() would return something; POLLHUP when the
- * device is gone. Belongs to the queue: only wait on it.
+ * Readable (POLLIN) when mxrt_reap() would return something; by ioctl, POLLHUP when
+ * the device is gone. By io_uring jobs in flight then end with -ENODEV. Belongs to the queue: only wait on it.
  * Thread safety: any thread.
  *
  * Return: file descriptor, or -EINVAL.

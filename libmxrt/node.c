@@ -329,6 +329,7 @@ static const struct mxrt_backend node_backend = {
 	.buf_create = node_buf_create,
 	.buf_destroy = node_buf_destroy,
 	.queue_create = mxrt_node_queue_create,
+	.queue_door = mxrt_node_queue_door,
 	.queue_destroy = mxrt_node_queue_destroy,
 	.submit = mxrt_node_submit,
 	.reap = mxrt_node_reap,

@@ -51,7 +51,9 @@ int mxrt_node_infer(struct mxrt_device *dev, struct mxrt_run *run);
 int mxrt_node_schedule(struct mxrt_device *dev, struct mxrt_run *run,
 		       struct mxaccel_span *spans, size_t *count);
 
-int mxrt_node_queue_create(struct mxrt_device *dev, uint32_t depth, struct mxrt_queue **out);
+int mxrt_node_queue_create(struct mxrt_device *dev, uint32_t depth, uint32_t flags,
+			   struct mxrt_queue **out);
+const char *mxrt_node_queue_door(const struct mxrt_queue *queue);
 void mxrt_node_queue_destroy(struct mxrt_queue *queue);
 int mxrt_node_submit(struct mxrt_queue *queue, const struct mxrt_job *job, uint32_t in_bytes,
 		     uint32_t out_bytes, uint64_t *id);

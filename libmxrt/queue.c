@@ -101,8 +101,9 @@ int mxrt_queue_create(struct mxrt_device *dev, const struct mxrt_queue_params *p
 	err = mxrt_params_get(&p, sizeof(p), params, "mxrt_queue_params");
 	if (err)
 		return err;
-	if (p.flags || p.rsvd || p.depth > dev->queue_depth)
-		return mxrt_fail(-EINVAL, "queue of %u jobs with flags 0x%x, %s takes %u and none",
+	if (p.flags > MXRT_QUEUE_URING || p.rsvd || p.depth > dev->queue_depth)
+		return mxrt_fail(-EINVAL,
+				 "queue of %u jobs with flags 0x%x, %s takes %u and one of MXRT_QUEUE_*",
 				 p.depth, p.flags | p.rsvd, dev->name, dev->queue_depth);
 	if (!p.depth)
 		p.depth = dev->queue_depth;
@@ -113,7 +114,7 @@ int mxrt_queue_create(struct mxrt_device *dev, const struct mxrt_queue_params *p
 	if (!ids)
 		err = mxrt_fail(-ENOMEM, "no memory for a queue of %u jobs", p.depth);
 	else
-		err = dev->backend->queue_create(dev, p.depth, &queue);
+		err = dev->backend->queue_create(dev, p.depth, p.flags, &queue);
 	if (err) {
 		free(ids);
 		set_has_queue(dev, false);
@@ -239,6 +240,11 @@ int mxrt_cancel(struct mxrt_queue *queue, uint64_t id)
 	if (!queue)
 		return mxrt_fail(-EINVAL, "%s: no queue", __func__);
 	return queue->dev->backend->cancel(queue, id);
+}
+
+const char *mxrt_queue_door(const struct mxrt_queue *queue)
+{
+	return queue ? queue->dev->backend->queue_door(queue) : NULL;
 }
 
 int mxrt_queue_fd(const struct mxrt_queue *queue)

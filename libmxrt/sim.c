@@ -256,6 +256,7 @@ static const struct mxrt_backend sim_backend = {
 	.buf_create = sim_buf_create,
 	.buf_destroy = sim_buf_destroy,
 	.queue_create = mxrt_sim_queue_create,
+	.queue_door = mxrt_sim_queue_door,
 	.queue_destroy = mxrt_sim_queue_destroy,
 	.submit = mxrt_sim_submit,
 	.reap = mxrt_sim_reap,

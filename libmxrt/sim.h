@@ -44,7 +44,9 @@ int mxrt_sim_options(const char *name, const struct mxrt_open_params *params,
 /* The op_step of a chip whose op_opaque is a struct mxrt_watch */
 void mxrt_sim_watch(void *opaque, const struct mxaccel_op *op, bool done);
 
-int mxrt_sim_queue_create(struct mxrt_device *dev, uint32_t depth, struct mxrt_queue **out);
+int mxrt_sim_queue_create(struct mxrt_device *dev, uint32_t depth, uint32_t flags,
+			  struct mxrt_queue **out);
+const char *mxrt_sim_queue_door(const struct mxrt_queue *queue);
 void mxrt_sim_queue_destroy(struct mxrt_queue *queue);
 int mxrt_sim_submit(struct mxrt_queue *queue, const struct mxrt_job *job, uint32_t in_bytes,
 		    uint32_t out_bytes, uint64_t *id);

@@ -31,10 +31,14 @@ static struct sim_queue *to_sim(struct mxrt_queue *queue)
 	return (struct sim_queue *)queue;
 }
 
-int mxrt_sim_queue_create(struct mxrt_device *dev, uint32_t depth, struct mxrt_queue **out)
+int mxrt_sim_queue_create(struct mxrt_device *dev, uint32_t depth, uint32_t flags,
+			  struct mxrt_queue **out)
 {
 	struct sim_queue *queue;
 
+	if (flags)
+		return mxrt_fail(-EOPNOTSUPP, "%s has no driver: give its queue no flags",
+				 dev->name);
 	queue = calloc(1, sizeof(*queue) + depth * sizeof(queue->ring[0]));
 	if (!queue)
 		return mxrt_fail(-ENOMEM, "no memory for a queue of %u jobs on %s", depth, dev->name);
@@ -46,6 +50,12 @@ int mxrt_sim_queue_create(struct mxrt_device *dev, uint32_t depth, struct mxrt_q
 	queue->next_id = 1;
 	*out = &queue->base;
 	return 0;
+}
+
+const char *mxrt_sim_queue_door(const struct mxrt_queue *queue)
+{
+	(void)queue;
+	return "sim";
 }
 
 void mxrt_sim_queue_destroy(struct mxrt_queue *queue)

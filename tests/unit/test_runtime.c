@@ -499,10 +499,10 @@ static void test_threads(void **state)
 	mxrt_close(dev);
 }
 
-static void test_queue(void **state)
+static void check_queue(uint32_t flags, const char *door)
 {
 	struct mxrt_device *dev = open_empty(), *stranger = open_more();
-	struct mxrt_queue_params depth = { .size = sizeof(depth), .depth = 3 };
+	struct mxrt_queue_params depth = { .size = sizeof(depth), .depth = 3, .flags = flags };
 	struct mxrt_model *model = load(dev), *foreign = load(stranger);
 	struct mxrt_buffer *in, *out, *wrapped;
 	struct mxrt_queue *queue, *second;
@@ -515,8 +515,8 @@ static void test_queue(void **state)
 	int left, reaped;
 	size_t i;
 
-	(void)state;
 	must(mxrt_queue_create(dev, &depth, &queue));
+	assert_string_equal(mxrt_queue_door(queue), door);
 	said(mxrt_queue_create(dev, NULL, &second), -EBUSY, "has a queue already");
 	must(mxrt_buf_alloc(dev, sizeof(batch), MXRT_BUF_READ, &in));
 	must(mxrt_buf_alloc(dev, sizeof(results), MXRT_BUF_WRITE, &out));
@@ -610,6 +610,27 @@ static void test_queue(void **state)
 	mxrt_buf_free(out);
 	mxrt_buf_free(wrapped);
 	mxrt_buf_free(NULL);
+}
+
+static void test_queue(void **state)
+{
+	struct mxrt_queue_params params = { .size = sizeof(params), .flags = 3 };
+	struct mxrt_device *dev = open_empty();
+	struct mxrt_queue *queue;
+
+	(void)state;
+	said(mxrt_queue_create(dev, &params, &queue), -EINVAL, "one of MXRT_QUEUE_*");
+	params.flags = MXRT_QUEUE_URING;
+	if (!node())
+		said(mxrt_queue_create(dev, &params, &queue), -EOPNOTSUPP, "no driver");
+	mxrt_close(dev);
+	assert_null(mxrt_queue_door(NULL));
+	/* The VM allows io_uring, so that it is taken unless told otherwise. */
+	check_queue(0, node() ? "io_uring" : "sim");
+	if (node()) {
+		check_queue(MXRT_QUEUE_IOCTL, "ioctl");
+		check_queue(MXRT_QUEUE_URING, "io_uring");
+	}
 }
 
 static struct mxrt_resident only(struct mxrt_device *dev)
