@@ -36,15 +36,16 @@ static void synergy(const struct mx_chip_config *c, double *part)
 static void inplace(const struct mx_chip_config *c, double *part)
 {
 	double groups = c->groups, arrays = groups * c->subarrays;
-	double outputs = c->large_cols * c->cell_bits / 8.0, rows = c->large_rows;
+	double outputs = c->large_cols / mx_chip_weight_cells(c), rows = c->large_rows;
+	double cols = (double)c->large_cols + c->analog.spare_cols;
 	double small = (double)c->small_units * c->small_rows * c->small_cols;
 
-	part[MX_AREA_CELLS] = cells(c, arrays * rows * c->large_cols);
-	part[MX_AREA_PERIPHERY] = arrays * ((rows + c->large_cols) * c->area.select +
+	part[MX_AREA_CELLS] = cells(c, arrays * rows * cols);
+	part[MX_AREA_PERIPHERY] = arrays * ((rows + cols) * c->area.select +
 					    c->area.decoder);
 	part[MX_AREA_ADC] = groups * c->adcs * c->area.adc;
 	part[MX_AREA_CONVERTERS] = groups * (rows * c->area.dac +
-					     c->large_cols * c->area.sample_hold +
+					     cols * c->area.sample_hold +
 					     c->adcs * c->area.shift_add + c->area.group_control);
 	/* Double-buffered: a byte per input, three per partial sum. */
 	part[MX_AREA_REGISTERS] = groups * (2 * rows * c->area.input_reg_byte +

@@ -47,7 +47,9 @@ uint64_t mx_chip_capacity(const struct mx_chip_config *config);
 uint64_t mx_chip_act_bytes(const struct mx_chip_config *config);
 /* Groups of arrays, over all chips of a traditional system; 0 for synergy. */
 uint64_t mx_chip_groups(const struct mx_chip_config *config);
-/* INT8 weights that one array holds: rows * cols * cell_bits / 8; 0 for synergy. */
+/* Cells, or pairs of them, of an INT8 weight, with the copies of its redundant slices. */
+uint32_t mx_chip_weight_cells(const struct mx_chip_config *config);
+/* INT8 weights that one array holds: rows * cols / (cells of a weight); 0 for synergy. */
 uint64_t mx_chip_array_weights(const struct mx_chip_config *config);
 /* Cells, or differential pairs of them, that hold an INT8 weight; not for synergy. */
 uint32_t mx_chip_slices(const struct mx_chip_config *config);

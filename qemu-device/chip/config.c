@@ -231,9 +231,15 @@ static uint64_t bank_bytes(const struct mx_chip_config *config)
 /* All LARGE crossbars that can hold models, those held back to replace worn ones included. */
 static uint64_t model_cells_bytes(const struct mx_chip_config *config)
 {
+	uint64_t bytes;
+
 	if (config->kind == MX_SYNERGY)
 		return bank_bytes(config) * (config->banks - config->intermediate_banks);
-	return mx_chip_groups(config) * config->subarrays * mx_chip_array_weights(config);
+	bytes = mx_chip_groups(config) * config->subarrays * mx_chip_array_weights(config);
+	/* Columns that hold no whole weight are left over, and then what fills no chunk. */
+	if (config->large_cols % mx_chip_weight_cells(config))
+		bytes -= bytes % MXACCEL_CHUNK;
+	return bytes;
 }
 
 static void check_divides_8(struct parser *p, const char *section, const char *name, uint32_t bits)
@@ -264,10 +270,14 @@ static void check_arrays(struct parser *p)
 	const struct mx_chip_config *c = p->config;
 
 	check_divides_8(p, "large", "dac_bits", c->dac_bits);
-	if (c->large_cols % (8 / c->cell_bits))
+	if (divides_8(c->cell_bits) && c->large_cols % (8 / c->cell_bits))
 		fail(p, line_of(p, "large", "cols"),
 		     "cols = %" PRIu32 ": must be a multiple of the %" PRIu32 " cells of a weight",
 		     c->large_cols, 8 / c->cell_bits);
+	if (c->large_cols < mx_chip_weight_cells(c))
+		fail(p, line_of(p, "large", "cols"),
+		     "cols = %" PRIu32 " have no room for the %" PRIu32 " cells of a weight, copies included",
+		     c->large_cols, mx_chip_weight_cells(c));
 	if (c->kind == MX_TRADITIONAL && c->area.tile < c->groups * c->area.tile_adc)
 		fail(p, line_of(p, "area", "tile"),
 		     "a tile of %g um2 has no room for its %" PRIu32 " ADCs of %g um2", c->area.tile,
@@ -393,10 +403,11 @@ static void check_geometry(struct parser *p)
 	const struct mx_chip_config *c = p->config;
 	uint64_t capacity;
 
-	if (!divides_8(c->cell_bits))
-		fail(p, line_of(p, "large", "cell_bits"),
-		     "cell_bits = %" PRIu32 ": a byte must fill whole cells, so 1, 2, 4 or 8",
-		     c->cell_bits);
+	/* In banks bytes lie as they are; slices of three bits leave the last one a bit short. */
+	if (!divides_8(c->cell_bits) && (c->kind == MX_SYNERGY || c->cell_bits != 3))
+		fail(p, line_of(p, "large", "cell_bits"), c->kind == MX_SYNERGY ?
+		     "cell_bits = %" PRIu32 ": a byte must fill whole cells, so 1, 2, 4 or 8" :
+		     "cell_bits = %" PRIu32 ": must be 1, 2, 3, 4 or 8", c->cell_bits);
 	else if (c->kind == MX_SYNERGY)
 		check_banks(p);
 	else
@@ -475,9 +486,19 @@ uint64_t mx_chip_groups(const struct mx_chip_config *config)
 	return groups;
 }
 
+uint32_t mx_chip_weight_cells(const struct mx_chip_config *config)
+{
+	const struct mx_analog_keys *a = &config->analog;
+	uint32_t cells = (8 + config->cell_bits - 1) / config->cell_bits;
+
+	if (a->redundant_copies > 1)
+		cells += a->redundant_slices * (a->redundant_copies - 1);
+	return cells;
+}
+
 uint64_t mx_chip_array_weights(const struct mx_chip_config *config)
 {
-	return (uint64_t)config->large_rows * config->large_cols * config->cell_bits / 8;
+	return (uint64_t)config->large_rows * (config->large_cols / mx_chip_weight_cells(config));
 }
 
 uint32_t mx_chip_slices(const struct mx_chip_config *config)

@@ -30,7 +30,7 @@ static void add_array_reads(const struct mx_chip_config *config, uint64_t rows, 
 
 	v[MXACCEL_CTR_ARRAY_READS] += reads;
 	v[MXACCEL_CTR_DAC_DRIVES] += reads * drives;
-	v[MXACCEL_CTR_ADC_CONVERSIONS] += reads * config->large_cols * mx_row_groups(config);
+	v[MXACCEL_CTR_ADC_CONVERSIONS] += reads * mx_sums(config) * mx_row_groups(config);
 }
 
 static void add_transfer(const struct mx_chip_config *config, uint64_t bytes, uint64_t *v)
@@ -96,7 +96,7 @@ static void dynamic(const struct mx_chip_config *config, const struct mxaccel_op
 		add_array_reads(config, length, mx_operand_arrays(config, op, length),
 				mx_steps(config), config->large_rows, v);
 		v[MXACCEL_CTR_KV_CELL_WRITES] += heads * length * width *
-						 mx_up(8, config->cell_bits);
+						 mx_chip_weight_cells(config);
 	} else if (config->kind == MX_TRADITIONAL) {
 		/* Q and K leave for the scores; V leaves and the result comes back. */
 		v[MXACCEL_CTR_OFFCHIP_BYTES] += 2 * heads * length * width;

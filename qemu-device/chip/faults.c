@@ -10,7 +10,7 @@
 
 uint32_t mx_chunk_cells(const struct mx_chip_config *config)
 {
-	return MXACCEL_CHUNK * 8 / config->cell_bits;
+	return MXACCEL_CHUNK * mx_chip_weight_cells(config);
 }
 
 uint32_t mx_chunk_cols(const struct mx_chip_config *config)

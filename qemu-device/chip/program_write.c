@@ -119,7 +119,7 @@ static int write_cells(struct mx_directory *dir, const struct mx_slot *slot, uin
 void mx_count_pulses(struct mx_chip *chip, uint64_t bytes, const struct mx_pulses *pulses)
 {
 	pthread_mutex_lock(&chip->count_lock);
-	chip->counters.v[MXACCEL_CTR_CELL_WRITES] += bytes * (8 / chip->config.cell_bits);
+	chip->counters.v[MXACCEL_CTR_CELL_WRITES] += bytes * mx_chip_weight_cells(&chip->config);
 	chip->counters.v[MXACCEL_CTR_VERIFY_RETRIES] += pulses->retries;
 	chip->counters.v[MXACCEL_CTR_FAILED_CELLS] += pulses->failed_cells;
 	chip->counters.v[MXACCEL_CTR_REMAPPED_COLS] += pulses->remapped_cols;

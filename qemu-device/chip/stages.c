@@ -19,7 +19,7 @@ uint64_t mx_row_groups(const struct mx_chip_config *config)
 uint64_t mx_bit_cycles(const struct mx_chip_config *config)
 {
 	/* An ADC makes adc_mhz * 1000 conversions in clock_khz * 1000 cycles. */
-	uint64_t convert = mx_up((uint64_t)config->large_cols * config->clock_khz,
+	uint64_t convert = mx_up(mx_sums(config) * config->clock_khz,
 				 (uint64_t)config->adcs * config->adc_mhz * 1000);
 
 	if (convert < config->settle_cycles)
@@ -34,9 +34,15 @@ uint64_t mx_steps(const struct mx_chip_config *config)
 
 uint64_t mx_outputs(const struct mx_chip_config *config)
 {
-	uint64_t outputs = (uint64_t)config->large_cols * config->cell_bits / 8;
+	uint64_t outputs = config->large_cols / mx_chip_weight_cells(config);
 
 	return outputs ? outputs : 1;
+}
+
+uint64_t mx_sums(const struct mx_chip_config *config)
+{
+	/* Currents of copies are joined before the converter. */
+	return mx_outputs(config) * mx_up(8, config->cell_bits);
 }
 
 uint64_t mx_operand_arrays(const struct mx_chip_config *config, const struct mxaccel_op *op,

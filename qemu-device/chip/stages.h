@@ -187,6 +187,8 @@ uint64_t mx_bit_cycles(const struct mx_chip_config *config);
 uint64_t mx_steps(const struct mx_chip_config *config);
 /* Columns that the INT8 weights of an array make. */
 uint64_t mx_outputs(const struct mx_chip_config *config);
+/* Sums of an array that are converted for a step: columns in use, copies taken together. */
+uint64_t mx_sums(const struct mx_chip_config *config);
 /* Arrays that rewritten K (for QK) or V (for PV) of one layer take. */
 uint64_t mx_operand_arrays(const struct mx_chip_config *config, const struct mxaccel_op *op,
 			   uint64_t length);

@@ -47,7 +47,7 @@ def compare(folder, seed, kind, shape, **keys):
 
 @pytest.mark.parametrize("input_coding, mapping", itertools.product(INPUTS, MAPPINGS))
 def test_sums_codes_and_results_equal_the_formulas(tmp_path, input_coding, mapping):
-    cases = itertools.product([1, 2, 4], [1, 2, 4, 8], [4, 8, 12])
+    cases = itertools.product([1, 2, 4], [1, 2, 3, 4, 8], [4, 8, 12])
     kinds = itertools.cycle(["uniform", "normal", "extreme"])
     actives = itertools.cycle([0, 32, 128, 16])
     ties = itertools.cycle(["half_even", "half_up"])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Effects and remedies of whole arrays: mxmvm against tests/reference, and by their statistics."""
 
+import json
 import math
 import sys
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from analog import Crossbar
 from analog_cells import Cells, nodal
-from conftest import TOP, run
+from conftest import BIN, TOP, run
 from crossbars import effective_levels, mxmvm, operands, settings
 from test_mxmvm import test_contradictory_settings_are_refused_with_the_line as refused
 
@@ -213,7 +214,39 @@ def test_drift_compensation_follows_the_age(tmp_path):
     assert offset < 0.25 * error_of(tmp_path, w, x, mapping="offset", **keys)[0]
 
 
+@pytest.mark.parametrize("cell_bits", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize("mapping", ["differential", "offset"])
+def test_cells_of_all_sizes(tmp_path, mapping, cell_bits):
+    compare(tmp_path, (20, 140, 20), {"mapping": mapping, "cell_bits": cell_bits},
+            {**STUCK, "on_off_ratio": 50, "wire_ohm": 1, "cell_ohm": 50000, "spare_cols": 1,
+             "correction": "array"})
+
+
+def chip_values(**keys):
+    done = run(BIN / "mxchip", "mx1-inplace", "--json", *settings(**keys))
+    report = json.loads(done.stdout)
+    return report["values"], report["area_mm2"]
+
+
+def test_cells_are_counted(tmp_path):
+    plain, area = chip_values()
+    spares, more = chip_values(spare_cols=8)
+    copies, _ = chip_values(redundant_slices=2, redundant_copies=3)
+    three, _ = chip_values(cell_bits=3)
+    assert plain["array_weights"] == 128 * 128 // 4
+    assert spares == plain and more["total"] > area["total"]
+    assert abs(more["cells"] / area["cells"] - 136 / 128) < 1e-3
+    # Four slices, two of which are there three times; three cells of three bits.
+    assert copies["array_weights"] == 128 * (128 // 8)
+    assert three["array_weights"] == 128 * (128 // 3)
+    assert abs(copies["capacity_bytes"] / plain["capacity_bytes"] - 0.5) < 0.01
+    done = run(BIN / "mxchip", "mx1-inplace", *settings(redundant_slices=4, redundant_copies=15,
+                                                        cols=32), check=False)
+    assert done.returncode == 3 and "the 60 cells of a weight" in done.stderr
+
+
 @pytest.mark.parametrize("keys, part", [
+    ({"cell_bits": 5}, "must be 1, 2, 3, 4 or 8"),
     ({"wire_ohm": 1}, "wire_ohm = 1 needs cell_ohm"),
     ({"wire_ohm": -1}, "expected a decimal number"),
     ({"wire_ohm": "nan"}, "expected a decimal number"),
