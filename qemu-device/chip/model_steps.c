@@ -70,8 +70,9 @@ static bool check_geometry(struct mx_check *check)
 	if (!head->step_slices || head->step_slices > MXACCEL_SLICES)
 		return MX_BAD(check, "steps for %u slices, must be 1 to %u", head->step_slices,
 			      MXACCEL_SLICES);
-	if (!divides_8(head->step_cell_bits) || !divides_8(head->step_dac_bits))
-		return MX_BAD(check, "steps for cells of %u bits and digits of %u, must divide 8",
+	if ((!divides_8(head->step_cell_bits) && head->step_cell_bits != 3) ||
+	    !divides_8(head->step_dac_bits))
+		return MX_BAD(check, "steps for cells of %u bits and digits of %u, must be 1, 2, 4, 8 (cells also 3)",
 			      head->step_cell_bits, head->step_dac_bits);
 	if (!head->step_rows || !head->step_adc_bits)
 		return MX_BAD(check, "steps for conversions of %u rows to %u bits", head->step_rows,
