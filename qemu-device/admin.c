@@ -182,24 +182,44 @@ static void mx_delete_qp(MxState *s, MxCommand *cmd)
     mx_tasks_stop(s, q, NULL);
 }
 
-static void mx_abort(MxState *s, MxCommand *cmd)
+/* The task that ABORT or PROGRESS names; false if the entry is wrong. */
+static bool mx_find_task(MxState *s, MxCommand *cmd, MxTask **found)
 {
     uint32_t qid = le16_to_cpu(cmd->sqe.abort.qid);
     uint32_t cid = le16_to_cpu(cmd->sqe.abort.cid);
     MxTask *task;
 
+    *found = NULL;
     if (!mx_no_ctx(cmd) || !MX_ZERO(cmd, abort.rsvd)) {
-        return;
+        return false;
     }
     if (qid >= MX_NR_QUEUES || !s->queue[qid].live) {
         mx_fail(cmd, MXACCEL_ST_BAD_QUEUE, MX_FIELD(abort.qid));
-        return;
+        return false;
     }
     QTAILQ_FOREACH(task, &s->tasks, link) {
         if (task->queue == &s->queue[qid] && task->cid == cid) {
-            cmd->result = mx_task_stop(task, MXACCEL_ST_ABORTED);
-            return;
+            *found = task;
         }
+    }
+    return true;
+}
+
+static void mx_abort(MxState *s, MxCommand *cmd)
+{
+    MxTask *task;
+
+    if (mx_find_task(s, cmd, &task) && task) {
+        cmd->result = mx_task_stop(task, MXACCEL_ST_ABORTED);
+    }
+}
+
+static void mx_progress(MxState *s, MxCommand *cmd)
+{
+    MxTask *task;
+
+    if (mx_find_task(s, cmd, &task)) {
+        cmd->result = task ? mx_task_progress(s, task) : MXACCEL_PROGRESS_NONE;
     }
 }
 
@@ -228,6 +248,9 @@ void mx_admin_command(MxState *s, MxCommand *cmd)
         break;
     case MXACCEL_ADM_ABORT:
         mx_abort(s, cmd);
+        break;
+    case MXACCEL_ADM_PROGRESS:
+        mx_progress(s, cmd);
         break;
     case MXACCEL_ADM_COUNTERS:
         mx_counters(s, cmd);

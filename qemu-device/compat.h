@@ -8,7 +8,8 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "migration/blocker.h"
+#include "migration/vmstate.h"
+#include "migration/qemu-file-types.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pcie.h"
@@ -22,6 +23,11 @@
 #include "system/dma.h"
 #else
 #include "sysemu/dma.h"
+#endif
+#if __has_include("system/runstate.h")
+#include "system/runstate.h"
+#else
+#include "sysemu/runstate.h"
 #endif
 #if __has_include("hw/core/qdev-properties.h")
 #include "hw/core/qdev-properties.h"
@@ -59,35 +65,6 @@
 #else
 #define MX_RESET_HOLD_ARGS(obj) Object *obj
 #endif
-
-/* The reason became the list's own. */
-static inline int mx_block_migration(Error **reason, Error **errp)
-{
-#if MX_QEMU_SINCE(8, 2)
-    return migrate_add_blocker(reason, errp);
-#else
-    int ret = migrate_add_blocker(*reason, errp);
-
-    if (ret < 0) {
-        error_free(*reason);
-        *reason = NULL;
-    }
-    return ret;
-#endif
-}
-
-static inline void mx_unblock_migration(Error **reason)
-{
-#if MX_QEMU_SINCE(8, 2)
-    migrate_del_blocker(reason);
-#else
-    if (*reason) {
-        migrate_del_blocker(*reason);
-        error_free(*reason);
-        *reason = NULL;
-    }
-#endif
-}
 
 static inline int mx_pm_init(PCIDevice *pci, uint8_t offset, Error **errp)
 {

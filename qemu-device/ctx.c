@@ -72,10 +72,22 @@ void mx_ctx_drop_all(MxState *s)
     }
 }
 
+MxContext *mx_ctx_new(MxState *s, uint32_t id)
+{
+    MxContext *ctx = g_new0(MxContext, 1);
+
+    ctx->id = id;
+    ctx->buffers = g_hash_table_new_full(NULL, NULL, NULL, mx_buffer_free);
+    ctx->grants = bitmap_new(s->config.max_models);
+    for (unsigned lane = 0; lane < MX_NR_LANES; lane++) {
+        mx_flow_init(&ctx->flow[lane]);
+    }
+    g_hash_table_insert(s->contexts, GUINT_TO_POINTER(id), ctx);
+    return ctx;
+}
+
 static void mx_ctx_create(MxState *s, MxCommand *cmd)
 {
-    MxContext *ctx;
-
     if (!MX_ZERO(cmd, raw)) {
         return;
     }
@@ -84,14 +96,7 @@ static void mx_ctx_create(MxState *s, MxCommand *cmd)
         mx_fail(cmd, MXACCEL_ST_BAD_CTX, MX_FIELD(ctx));
         return;
     }
-    ctx = g_new0(MxContext, 1);
-    ctx->id = cmd->ctx;
-    ctx->buffers = g_hash_table_new_full(NULL, NULL, NULL, mx_buffer_free);
-    ctx->grants = bitmap_new(s->config.max_models);
-    for (unsigned id = 0; id < MX_NR_LANES; id++) {
-        mx_flow_init(&ctx->flow[id]);
-    }
-    g_hash_table_insert(s->contexts, GUINT_TO_POINTER(ctx->id), ctx);
+    mx_ctx_new(s, cmd->ctx);
 }
 
 static void mx_ctx_destroy(MxState *s, MxCommand *cmd, MxContext *ctx)
@@ -110,6 +115,17 @@ static void mx_ctx_destroy(MxState *s, MxCommand *cmd, MxContext *ctx)
     mx_tasks_stop(s, NULL, ctx);
 }
 
+void mx_buffer_add(MxState *s, MxContext *ctx, uint32_t handle, MxSgList sg,
+                   uint32_t access)
+{
+    MxBuffer *buffer = g_new0(MxBuffer, 1);
+
+    buffer->sg = sg;
+    buffer->access = access;
+    s->nr_segments += sg.nr;
+    g_hash_table_insert(ctx->buffers, GUINT_TO_POINTER(handle), buffer);
+}
+
 static void mx_buf_register(MxState *s, MxCommand *cmd, MxContext *ctx)
 {
     static const MxSgFields fields = {
@@ -120,7 +136,6 @@ static void mx_buf_register(MxState *s, MxCommand *cmd, MxContext *ctx)
     uint32_t handle = le32_to_cpu(cmd->sqe.buf.handle);
     uint32_t access = le32_to_cpu(cmd->sqe.buf.access);
     uint32_t nr = le32_to_cpu(cmd->sqe.buf.sg_nr);
-    MxBuffer *buffer;
     MxSgList sg;
 
     if (!MX_ZERO(cmd, buf.rsvd)) {
@@ -143,11 +158,7 @@ static void mx_buf_register(MxState *s, MxCommand *cmd, MxContext *ctx)
                     le64_to_cpu(cmd->sqe.buf.sg_addr), nr, &fields)) {
         return;
     }
-    buffer = g_new0(MxBuffer, 1);
-    buffer->sg = sg;
-    buffer->access = access;
-    s->nr_segments += nr;
-    g_hash_table_insert(ctx->buffers, GUINT_TO_POINTER(handle), buffer);
+    mx_buffer_add(s, ctx, handle, sg, access);
 }
 
 static void mx_buf_unregister(MxState *s, MxCommand *cmd, MxContext *ctx)

@@ -139,7 +139,9 @@ static bool mx_dma_is_queue(const MxState *s, uint64_t addr)
 
         if (q->live &&
             (addr - q->sq_addr < q->sq_entries * sizeof(struct mxaccel_sqe) ||
-             addr - q->cq_addr < q->cq_entries * sizeof(struct mxaccel_cqe))) {
+             addr - q->cq_addr < q->cq_entries * sizeof(struct mxaccel_cqe) ||
+             (q->shadowed &&
+              addr - q->shadow < sizeof(struct mxaccel_shadow)))) {
             return true;
         }
     }

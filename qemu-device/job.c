@@ -12,6 +12,7 @@ typedef struct MxJob {
     MxTask task;
     struct mx_job job;
     MxBuffer *in, *out;             /* gone if the task is an orphan */
+    uint32_t in_handle, out_handle;
     uint64_t in_bytes;
     uint64_t out_bytes, out_offset;
     uint8_t *in_host, *out_host;
@@ -49,7 +50,8 @@ static int mx_job_write(void *opaque, uint64_t offset, const void *from,
 /* An injected fault: the job ends when something strong enough stops it. */
 static void mx_job_hang(MxJob *j)
 {
-    while (qatomic_read(&j->released) < j->hang &&
+    while (atomic_load(&j->job.stop) != MX_JOB_FORGET &&
+           qatomic_read(&j->released) < j->hang &&
            qatomic_read(&j->task.s->hang_released) < j->hang) {
         g_usleep(1000);
     }
@@ -85,6 +87,32 @@ static void mx_job_stop(MxTask *task)
 
     atomic_store(&j->job.stop, task->stop_status);
     qatomic_set(&j->released, MAX(j->released, (int)task->s->rung + 1));
+}
+
+/* One that was told to stop is about to end. */
+static void mx_job_forget(MxTask *task)
+{
+    MxJob *j = container_of(task, MxJob, task);
+
+    if (!task->stop_status || j->hang) {
+        atomic_store(&j->job.stop, MX_JOB_FORGET);
+    }
+}
+
+static void mx_job_renew(MxTask *task)
+{
+    MxJob *j = container_of(task, MxJob, task);
+
+    atomic_store(&j->job.stop, task->stop_status);
+    atomic_store(&j->job.progress, 0);
+    j->ran = false;
+    task->field = 0;
+    task->result = 0;
+}
+
+static uint32_t mx_job_progress(const MxTask *task)
+{
+    return atomic_load(&container_of(task, MxJob, task)->job.progress);
 }
 
 /* A job that failed, or a schedule, has nothing to wait for. */
@@ -174,21 +202,6 @@ static void mx_job_release(MxTask *task)
     g_free(j->out_host);
 }
 
-static const MxTaskOps mx_job_ops = {
-    .name = "job",
-    .run = mx_job_run,
-    .stop = mx_job_stop,
-    .duration = mx_job_duration,
-    .finish = mx_job_finish,
-    .release = mx_job_release,
-};
-
-bool mx_job_uses_model(const MxTask *task, uint32_t model)
-{
-    return task->ops == &mx_job_ops &&
-           container_of(task, MxJob, task)->job.model == model;
-}
-
 static void mx_job_deadline(void *opaque)
 {
     MxTask *task = opaque;
@@ -196,6 +209,118 @@ static void mx_job_deadline(void *opaque)
     task->s->rung = MX_RUNG_DEADLINE;
     mx_task_stop(task, MXACCEL_ST_TIMEOUT);
     task->s->rung = MX_RUNG_ABORT;
+}
+
+/* Injected faults. */
+static void mx_job_spoil(MxState *s, MxJob *j)
+{
+    j->hang = mx_fault_take(s, MX_FAULT_HANG) ?
+              (int)s->fault[MX_FAULT_HANG_UNTIL] + 1 : 0;
+    j->memory_error = mx_fault_take(s, MX_FAULT_MEMORY);
+}
+
+/* The guest's clock, by which its own timeouts go: a paused machine misses none. */
+static void mx_job_arm(MxJob *j, int64_t deadline_ms)
+{
+    j->deadline = timer_new_ms(QEMU_CLOCK_VIRTUAL, mx_job_deadline, &j->task);
+    timer_mod(j->deadline, deadline_ms);
+}
+
+static void mx_job_save(const MxTask *task, QEMUFile *f)
+{
+    const MxJob *j = container_of(task, MxJob, task);
+    int64_t deadline = j->deadline ? (int64_t)timer_expire_time_ns(j->deadline) :
+                       -1;
+
+    qemu_put_be32(f, j->job.model);
+    qemu_put_be32(f, j->job.entry);
+    qemu_put_be32(f, j->job.nr_seq);
+    qemu_put_be32(f, j->job.tokens);
+    qemu_put_be32(f, j->in_handle);
+    qemu_put_be32(f, j->out_handle);
+    qemu_put_be64(f, j->in_bytes);
+    qemu_put_be64(f, j->out_bytes);
+    qemu_put_be64(f, j->out_offset);
+    qemu_put_be64(f, deadline);
+    qemu_put_byte(f, j->schedule);
+    qemu_put_byte(f, j->ran);
+    qemu_put_be16(f, j->job.status);
+    qemu_put_buffer(f, j->in_host, j->in_bytes);
+    if (j->ran) {
+        qemu_put_buffer(f, (uint8_t *)&j->job.counters, sizeof(j->job.counters));
+        qemu_put_buffer(f, j->out_host, j->out_bytes);
+    }
+}
+
+static MxTask *mx_job_load(MxState *s, MxContext *ctx, bool done, QEMUFile *f)
+{
+    MxJob *j = g_new0(MxJob, 1);
+    int64_t deadline;
+
+    j->job.model = qemu_get_be32(f);
+    j->job.entry = qemu_get_be32(f);
+    j->job.nr_seq = qemu_get_be32(f);
+    j->job.tokens = qemu_get_be32(f);
+    j->in_handle = qemu_get_be32(f);
+    j->out_handle = qemu_get_be32(f);
+    j->in_bytes = qemu_get_be64(f);
+    j->out_bytes = qemu_get_be64(f);
+    j->out_offset = qemu_get_be64(f);
+    deadline = qemu_get_be64(f);
+    j->schedule = qemu_get_byte(f);
+    j->ran = qemu_get_byte(f);
+    j->job.status = qemu_get_be16(f);
+    j->in = ctx ? g_hash_table_lookup(ctx->buffers,
+                                      GUINT_TO_POINTER(j->in_handle)) : NULL;
+    j->out = ctx ? g_hash_table_lookup(ctx->buffers,
+                                       GUINT_TO_POINTER(j->out_handle)) : NULL;
+    if (!j->in || !j->out || j->in_bytes > s->config.max_io_bytes ||
+        j->out_bytes > s->config.max_io_bytes ||
+        j->out_offset > j->out->sg.bytes ||
+        j->out_bytes > j->out->sg.bytes - j->out_offset || (j->ran && !done) ||
+        mx_chip_model_get(s->chip, j->job.model) != MXACCEL_ST_SUCCESS) {
+        g_free(j);
+        return NULL;
+    }
+    j->in_host = g_malloc(j->in_bytes);
+    j->out_host = g_malloc(j->out_bytes);
+    qemu_get_buffer(f, j->in_host, j->in_bytes);
+    if (j->ran) {
+        qemu_get_buffer(f, (uint8_t *)&j->job.counters, sizeof(j->job.counters));
+        qemu_get_buffer(f, j->out_host, j->out_bytes);
+    }
+    j->in->users++;
+    j->out->users++;
+    s->staged_bytes += j->in_bytes + j->out_bytes;
+    j->job.read = mx_job_read;
+    j->job.write = mx_job_write;
+    j->job.opaque = j;
+    j->job.out_room = j->out_bytes;
+    mx_job_spoil(s, j);
+    if (deadline >= 0) {
+        mx_job_arm(j, deadline / SCALE_MS);
+    }
+    return &j->task;
+}
+
+const MxTaskOps mx_job_ops = {
+    .name = "job",
+    .run = mx_job_run,
+    .stop = mx_job_stop,
+    .forget = mx_job_forget,
+    .renew = mx_job_renew,
+    .progress = mx_job_progress,
+    .duration = mx_job_duration,
+    .finish = mx_job_finish,
+    .release = mx_job_release,
+    .save = mx_job_save,
+    .load = mx_job_load,
+};
+
+bool mx_job_uses_model(const MxTask *task, uint32_t model)
+{
+    return task->ops == &mx_job_ops &&
+           container_of(task, MxJob, task)->job.model == model;
 }
 
 /* The buffer that the entry names at @handle_field, if this use is allowed. */
@@ -289,6 +414,8 @@ static void mx_job_submit(MxState *s, MxCommand *cmd, MxContext *ctx, MxJob *j)
 {
     uint32_t timeout_ms = le32_to_cpu(cmd->sqe.job.timeout_ms);
 
+    j->in_handle = le32_to_cpu(cmd->sqe.job.in_handle);
+    j->out_handle = le32_to_cpu(cmd->sqe.job.out_handle);
     j->in->users++;
     j->out->users++;
     s->staged_bytes += j->in_bytes + j->out_bytes;
@@ -296,19 +423,10 @@ static void mx_job_submit(MxState *s, MxCommand *cmd, MxContext *ctx, MxJob *j)
     j->job.write = mx_job_write;
     j->job.opaque = j;
     j->job.out_room = j->out_bytes;
-    j->hang = mx_fault_take(s, MX_FAULT_HANG) ?
-              (int)s->fault[MX_FAULT_HANG_UNTIL] + 1 : 0;
-    j->memory_error = mx_fault_take(s, MX_FAULT_MEMORY);
+    mx_job_spoil(s, j);
     mx_task_submit(s, &j->task, &mx_job_ops, cmd, ctx);
     if (timeout_ms) {
-        /*
-         * The guest's clock, by which its own timeouts go: a paused machine
-         * misses no deadline.
-         */
-        j->deadline = timer_new_ms(QEMU_CLOCK_VIRTUAL, mx_job_deadline,
-                                   &j->task);
-        timer_mod(j->deadline,
-                  qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + timeout_ms);
+        mx_job_arm(j, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + timeout_ms);
     }
     mx_task_queue(&j->task, MX_LANE_JOBS);
 }

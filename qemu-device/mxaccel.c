@@ -136,7 +136,7 @@ static bool mx_check_properties(MxState *s, Error **errp)
 }
 
 /* Switches the chip on, with the non-volatile area at hand. */
-static bool mx_power_on(MxState *s, Error **errp)
+bool mx_power_on(MxState *s, Error **errp)
 {
     const struct mx_chip_params params = {
         .threads = s->threads,
@@ -172,6 +172,7 @@ void mx_power_cycle(MxState *s)
 
     g_clear_pointer(&s->chip, mx_chip_free);
     qatomic_set(&s->power_lost, false);
+    s->age = 0; /* the clock is kept with the cells */
     if (!mx_power_on(s, &err)) {
         /* It has been on with this area, so it is the host that fails. */
         error_reportf_err(err, "mxaccel: cannot switch the chip on again: ");
@@ -211,6 +212,7 @@ static void mx_exit(PCIDevice *pci)
 {
     MxState *s = MXACCEL(pci);
 
+    g_clear_pointer(&s->run_state, qemu_del_vm_change_state_handler);
     if (s->bh) {
         s->rung = MX_RUNG_REMOVAL;
         mx_controller_stop(s);
@@ -233,7 +235,40 @@ static void mx_exit(PCIDevice *pci)
     if (pci->exp.exp_cap) {
         pcie_cap_exit(pci);
     }
-    mx_unblock_migration(&s->migration_blocker);
+}
+
+/*
+ * A machine that waits for its state gets its cells with it: until then the
+ * machine it comes from works on the store.
+ */
+static bool mx_first_power_on(MxState *s, Error **errp)
+{
+    return (s->store_file && runstate_check(RUN_STATE_INMIGRATE)) ||
+           (mx_store_open(s, errp) && mx_power_on(s, errp));
+}
+
+/*
+ * While the machine stands still nothing reaches it: its memory may be on its
+ * way to another host.
+ */
+static void mx_run_state_changed(void *opaque, bool running, RunState state)
+{
+    MxState *s = opaque;
+    Error *err = NULL;
+
+    s->frozen = !running;
+    if (!running) {
+        return;
+    }
+    if (s->store_lent && !mx_store_lock(s, &err)) {
+        error_reportf_err(err, "mxaccel: the chip stops, as its cells have "
+                          "been handed over: ");
+        mx_fatal(s, MXACCEL_FATAL_POWER);
+        return;
+    }
+    s->store_lent = false;
+    mx_tasks_go_on(s);
+    qemu_bh_schedule(s->bh);
 }
 
 static void mx_realize(PCIDevice *pci, Error **errp)
@@ -245,18 +280,13 @@ static void mx_realize(PCIDevice *pci, Error **errp)
         error_setg(errp, "mxaccel needs a PCI Express slot");
         return;
     }
-    error_setg(&s->migration_blocker, "mxaccel does not support migration: "
-               "jobs and non-volatile cells stay on this host");
-    if (mx_block_migration(&s->migration_blocker, errp) < 0) {
-        return;
-    }
+    s->nr_counters = MXACCEL_CTR_NR;
     mx_regs_init(s);
     memory_region_init(&s->msix, OBJECT(s), "mxaccel-msix", MX_MSIX_BYTES);
     pci_register_bar(pci, MXACCEL_BAR_MSIX, PCI_BASE_ADDRESS_MEM_TYPE_64,
                      &s->msix);
     if (!mx_check_properties(s, errp) || !mx_chip_file_load(s, errp) ||
-        !mx_store_open(s, errp) || !mx_power_on(s, errp) ||
-        !mx_add_capabilities(s, errp)) {
+        !mx_first_power_on(s, errp) || !mx_add_capabilities(s, errp)) {
         mx_exit(pci);
         return;
     }
@@ -267,6 +297,8 @@ static void mx_realize(PCIDevice *pci, Error **errp)
     mx_fault_init(s);
     mx_notify_init(s);
     mx_tasks_init(s);
+    s->frozen = !runstate_is_running();
+    s->run_state = qemu_add_vm_change_state_handler(mx_run_state_changed, s);
 }
 
 static MX_PROPERTY mx_properties[] = {
@@ -325,6 +357,7 @@ static void mx_class_init(ObjectClass *klass, MX_CLASS_DATA *data)
     pc->device_id = MXACCEL_PCI_DEVICE_ID;
     pc->class_id = MXACCEL_PCI_CLASS;
     pc->revision = MXACCEL_VERSION_MAJOR;
+    dc->vmsd = &mx_vmstate;
     rc->phases.enter = mx_reset_enter;
     rc->phases.hold = mx_reset_hold;
     dc->desc = "MX1 compute-in-memory accelerator";

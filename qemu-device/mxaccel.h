@@ -168,10 +168,18 @@ typedef struct MxTaskOps {
     const char *name;
     void (*run)(MxTask *task);      /* on a worker */
     void (*stop)(MxTask *task);     /* ask run() to end; NULL: cannot */
+    /* ask run() to end with MX_JOB_FORGET, and make it anew; NULL: cannot */
+    void (*forget)(MxTask *task);
+    void (*renew)(MxTask *task);
+    /* grows while a worker has it and it gets on; NULL: nobody can tell */
+    uint32_t (*progress)(const MxTask *task);
     /* time on the chip in ns once it has run, 0: none; NULL: never any */
     int64_t (*duration)(const MxTask *task);
     void (*finish)(MxTask *task);   /* under the big lock, not for orphans */
     void (*release)(MxTask *task);  /* under the big lock */
+    void (*save)(const MxTask *task, QEMUFile *f);
+    /* the task that save() wrote; NULL: it is damaged or does not fit */
+    MxTask *(*load)(MxState *s, MxContext *ctx, bool done, QEMUFile *f);
 } MxTaskOps;
 
 /*
@@ -222,7 +230,11 @@ struct MxState {
     struct mx_chip *chip;
     uint64_t nv_bytes;
     int store_fd;
-    Error *migration_blocker;
+    uint8_t chip_digest[32];        /* of the chip file */
+    uint32_t nr_counters;
+    VMChangeStateEntry *run_state;
+    bool frozen;                    /* the machine is stopped: nothing reaches it */
+    bool store_lent;                /* the lock was given up for who takes over */
 
     /* registers */
     uint32_t ctrl;
@@ -234,7 +246,7 @@ struct MxState {
     struct mx_counters window;
 
     MxQueue queue[MX_NR_QUEUES];
-    unsigned next_queue;            /* the bottom half starts with */
+    uint32_t next_queue;            /* the bottom half starts with */
     uint32_t irq_due;               /* queues whose vector is to be raised */
     QEMUTimer *hold_timer;          /* of interrupts that are held */
     uint64_t queue_bytes;           /* not yet in the chip's counter */
@@ -250,6 +262,7 @@ struct MxState {
     QEMUTimer *timer;               /* of the first of them */
     int64_t chip_free;              /* when the last job ended, ns */
     uint32_t nr_orphans;            /* on a worker since before a reset */
+    uint64_t progress;              /* of all tasks that have ended */
     uint64_t staged_bytes;
     QEMUBH *bh;
 
@@ -263,6 +276,8 @@ struct MxState {
 
     QemuMutex lock;                 /* protects what follows */
     bool quit;
+    bool held;                      /* workers begin nothing */
+    QemuCond idle;                  /* a worker has ended a task */
     MxLane lane[MX_NR_LANES];
     MxFlow flow[MX_NR_LANES];       /* of commands without a context */
     MxTaskList done;
@@ -275,6 +290,7 @@ bool mx_dma_valid(MxState *s, uint64_t addr, uint64_t bytes, DMADirection dir);
 void mx_notify(MxState *s, uint32_t vector);
 /* Switches the chip off and on: what is not non-volatile is gone. */
 void mx_power_cycle(MxState *s);
+bool mx_power_on(MxState *s, Error **errp);
 
 /* regs.c: registers, doorbells, the controller's states */
 void mx_regs_init(MxState *s);
@@ -304,6 +320,8 @@ void mx_queues_flush(MxState *s);
 /* notify.c: shadow doorbells and interrupts */
 void mx_notify_init(MxState *s);
 void mx_notify_exit(MxState *s);
+/* Sets the timer of interrupts that are held. */
+void mx_notify_arm(MxState *s);
 /* Reads the host's head of the completion queue; false after a fatal error. */
 bool mx_shadow_head(MxState *s, MxQueue *q);
 /* If the queue is drained, says so: true if more commands are there by now. */
@@ -366,6 +384,21 @@ bool mx_task_stop(MxTask *task, uint16_t status);
 void mx_tasks_stop(MxState *s, const MxQueue *queue, const MxContext *ctx);
 void mx_tasks_orphan(MxState *s);
 
+/*
+ * No worker has anything when it returns: jobs are in their flows again, what
+ * cannot be interrupted has ended. They begin nothing until mx_tasks_go_on().
+ */
+void mx_tasks_hold(MxState *s);
+void mx_tasks_go_on(MxState *s);
+/* Frees the orphans that workers have returned. */
+void mx_tasks_reap(MxState *s);
+/* Puts a task that was loaded where it had been. */
+void mx_task_adopt(MxState *s, MxTask *task, MxQueue *queue, MxContext *ctx,
+                   MxTaskState state);
+
+/* The answer to PROGRESS. */
+uint64_t mx_task_progress(MxState *s, const MxTask *task);
+
 /* Answers a task's command, and the commands that waited for it to end. */
 void mx_task_finish(MxState *s, MxTask *task);
 
@@ -376,6 +409,19 @@ void mx_timing_exit(MxState *s);
 bool mx_timing_hold(MxState *s, MxTask *task);
 /* Lets a task go before its time. */
 void mx_timing_drop(MxTask *task);
+/* Takes a task that waited before the machine was restored. */
+void mx_timing_adopt(MxTask *task);
+
+/* vmstate.c: snapshots and migration; handover.c: what differs in size */
+extern const VMStateDescription mx_vmstate;
+extern const VMStateInfo mx_handover_cells, mx_handover_chip, mx_handover_work;
+extern const MxTaskOps mx_job_ops, mx_prog_write_ops, mx_commit_ops,
+                       mx_delete_ops, mx_refresh_ops;
+MxContext *mx_ctx_new(MxState *s, uint32_t id);
+void mx_buffer_add(MxState *s, MxContext *ctx, uint32_t handle, MxSgList sg,
+                   uint32_t access);
+void mx_sg_save(const MxSgList *sg, QEMUFile *f);
+bool mx_sg_restore(MxSgList *sg, uint32_t max, QEMUFile *f);
 
 /* fault.c: injected faults */
 void mx_fault_class_init(ObjectClass *klass);
@@ -395,6 +441,9 @@ static inline bool mx_fault_absent(const MxState *s)
 bool mx_chip_file_load(MxState *s, Error **errp);
 bool mx_store_open(MxState *s, Error **errp);
 void mx_store_close(MxState *s);
+/* Gives the lock to whoever takes over, with all that was written; takes it back. */
+void mx_store_lend(MxState *s);
+bool mx_store_lock(MxState *s, Error **errp);
 int mx_store_persist(void *opaque, uint64_t offset, uint64_t bytes);
 
 #endif /* HW_MXACCEL_MXACCEL_H */

@@ -64,7 +64,7 @@ static bool mx_shadow_wants(MxState *s, const MxQueue *q, uint32_t nr)
            mx_ring_distance(q->cq_told, event, q->cq_entries) < nr;
 }
 
-static void mx_hold_arm(MxState *s)
+void mx_notify_arm(MxState *s)
 {
     int64_t first = INT64_MAX;
 
@@ -97,7 +97,7 @@ bool mx_queue_announce(MxState *s, MxQueue *q)
         if (!q->hold_until) {
             q->hold_until = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) +
                             q->hold_us * 1000ll;
-            mx_hold_arm(s);
+            mx_notify_arm(s);
         }
         return false;
     }
@@ -127,7 +127,7 @@ static void mx_hold_expired(void *opaque)
         trace_mxaccel_irq(q->qid, q->vector);
         mx_notify(s, q->vector);
     }
-    mx_hold_arm(s);
+    mx_notify_arm(s);
 }
 
 void mx_notify_init(MxState *s)

@@ -10,6 +10,8 @@
 #include "mxaccel.h"
 #include "qemu/bitmap.h"
 
+#define MX_NO_MODEL UINT32_MAX
+
 typedef struct MxProgTask {
     MxTask task;
     uint32_t prog;                  /* WRITE, COMMIT: handle */
@@ -150,10 +152,41 @@ static void mx_prog_write_release(MxTask *task)
     mx_sg_free(&t->sg);
 }
 
-static const MxTaskOps mx_prog_write_ops = {
+static void mx_prog_write_save(const MxTask *task, QEMUFile *f)
+{
+    const MxProgTask *t = container_of(task, MxProgTask, task);
+
+    qemu_put_be32(f, t->prog);
+    qemu_put_be64(f, t->offset);
+    qemu_put_be64(f, t->copied);
+    mx_sg_save(&t->sg, f);
+}
+
+static MxTask *mx_prog_write_load(MxState *s, MxContext *ctx, bool done,
+                                  QEMUFile *f)
+{
+    MxProgTask *t = g_new0(MxProgTask, 1);
+
+    t->prog = qemu_get_be32(f);
+    t->offset = qemu_get_be64(f);
+    t->copied = qemu_get_be64(f);
+    t->programming = g_hash_table_lookup(s->programmings,
+                                         GUINT_TO_POINTER(t->prog));
+    if (!t->programming || t->programming->ctx != ctx ||
+        !mx_sg_restore(&t->sg, s->config.max_sg, f)) {
+        g_free(t);
+        return NULL;
+    }
+    t->programming->nr_writes++;
+    return &t->task;
+}
+
+const MxTaskOps mx_prog_write_ops = {
     .name = "write",
     .finish = mx_prog_finish,
     .release = mx_prog_write_release,
+    .save = mx_prog_write_save,
+    .load = mx_prog_write_load,
 };
 
 static void mx_prog_write(MxState *s, MxCommand *cmd, MxContext *ctx)
@@ -207,6 +240,9 @@ static void mx_commit_run(MxTask *task)
     MxProgTask *t = container_of(task, MxProgTask, task);
 
     task->status = mx_chip_prog_commit(task->s->chip, t->prog, &t->model);
+    if (task->status != MXACCEL_ST_SUCCESS) {
+        t->model = MX_NO_MODEL;
+    }
     t->ran = true;
 }
 
@@ -232,12 +268,50 @@ static void mx_commit_release(MxTask *task)
     }
 }
 
+/* Of COMMIT and MODEL_DELETE. */
+static void mx_prog_task_save(const MxTask *task, QEMUFile *f)
+{
+    const MxProgTask *t = container_of(task, MxProgTask, task);
+
+    qemu_put_be32(f, t->prog);
+    qemu_put_be32(f, t->model);
+    qemu_put_byte(f, t->ran);
+}
+
+static MxTask *mx_prog_task_load(MxState *s, QEMUFile *f)
+{
+    MxProgTask *t = g_new0(MxProgTask, 1);
+
+    t->prog = qemu_get_be32(f);
+    t->model = qemu_get_be32(f);
+    t->ran = qemu_get_byte(f);
+    return &t->task;
+}
+
+static MxTask *mx_commit_load(MxState *s, MxContext *ctx, bool done,
+                              QEMUFile *f)
+{
+    MxTask *task = mx_prog_task_load(s, f);
+    MxProgTask *t = container_of(task, MxProgTask, task);
+
+    /* The reference that the chip gave with the model. */
+    if (!ctx || (t->ran && !done) ||
+        (t->ran && t->model != MX_NO_MODEL &&
+         mx_chip_model_get(s->chip, t->model) != MXACCEL_ST_SUCCESS)) {
+        g_free(t);
+        return NULL;
+    }
+    return task;
+}
+
 /* Once it runs, it cannot be stopped: the model becomes resident, or not. */
-static const MxTaskOps mx_commit_ops = {
+const MxTaskOps mx_commit_ops = {
     .name = "commit",
     .run = mx_commit_run,
     .finish = mx_commit_finish,
     .release = mx_commit_release,
+    .save = mx_prog_task_save,
+    .load = mx_commit_load,
 };
 
 static void mx_delete_run(MxTask *task)
@@ -254,11 +328,19 @@ static void mx_delete_release(MxTask *task)
 {
 }
 
-static const MxTaskOps mx_delete_ops = {
+static MxTask *mx_delete_load(MxState *s, MxContext *ctx, bool done,
+                              QEMUFile *f)
+{
+    return mx_prog_task_load(s, f);
+}
+
+const MxTaskOps mx_delete_ops = {
     .name = "delete",
     .run = mx_delete_run,
     .finish = mx_prog_finish,
     .release = mx_delete_release,
+    .save = mx_prog_task_save,
+    .load = mx_delete_load,
 };
 
 static void mx_refresh_run(MxTask *task)
@@ -272,11 +354,13 @@ static void mx_refresh_run(MxTask *task)
 }
 
 /* Once it runs, it cannot be stopped: the cells are new, or as old as before. */
-static const MxTaskOps mx_refresh_ops = {
+const MxTaskOps mx_refresh_ops = {
     .name = "refresh",
     .run = mx_refresh_run,
     .finish = mx_prog_finish,
     .release = mx_delete_release,
+    .save = mx_prog_task_save,
+    .load = mx_delete_load,
 };
 
 static void mx_prog_end(MxState *s, MxCommand *cmd, MxContext *ctx)

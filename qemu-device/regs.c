@@ -71,6 +71,7 @@ static uint64_t mx_reg_value(MxState *s, hwaddr addr, bool *wide)
     case MXACCEL_REG_FEATURES:
         return MXACCEL_FEATURE_REUSE | MXACCEL_FEATURE_HEALTH |
                MXACCEL_FEATURE_SCHEDULE | MXACCEL_FEATURE_REFRESH |
+               MXACCEL_FEATURE_PROGRESS |
                (s->shadow ? MXACCEL_FEATURE_SHADOW : 0) |
                (s->coalescing ? MXACCEL_FEATURE_COALESCE : 0);
     case MXACCEL_REG_ASQ:

@@ -63,6 +63,38 @@ bool mx_sg_load(MxState *s, MxCommand *cmd, MxSgList *sg, uint64_t bytes,
     return false;
 }
 
+void mx_sg_save(const MxSgList *sg, QEMUFile *f)
+{
+    qemu_put_be32(f, sg->nr);
+    qemu_put_be64(f, sg->bytes);
+    for (uint32_t i = 0; i < sg->nr; i++) {
+        qemu_put_be64(f, sg->segment[i].addr);
+        qemu_put_be64(f, sg->segment[i].start);
+    }
+}
+
+/* False if it is none, or has more than @max segments. */
+bool mx_sg_restore(MxSgList *sg, uint32_t max, QEMUFile *f)
+{
+    bool good;
+
+    sg->nr = qemu_get_be32(f);
+    sg->bytes = qemu_get_be64(f);
+    good = sg->nr && sg->nr <= max;
+    sg->segment = good ? g_new(MxSegment, sg->nr) : NULL;
+    for (uint32_t i = 0; good && i < sg->nr; i++) {
+        sg->segment[i].addr = qemu_get_be64(f);
+        sg->segment[i].start = qemu_get_be64(f);
+        good = sg->segment[i].start < sg->bytes &&
+               (i ? sg->segment[i].start > sg->segment[i - 1].start :
+                !sg->segment[i].start);
+    }
+    if (!good) {
+        mx_sg_free(sg);
+    }
+    return good;
+}
+
 void mx_sg_free(MxSgList *sg)
 {
     g_free(sg->segment);

@@ -6,6 +6,7 @@
 #include "mxaccel.h"
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <openssl/sha.h>
 #include "qemu/cutils.h"
 #include "qemu/datadir.h"
 
@@ -75,6 +76,7 @@ bool mx_chip_file_load(MxState *s, Error **errp)
         return false;
     }
     name = mx_chip_name(path);
+    SHA256((const unsigned char *)text, bytes, s->chip_digest);
     if (mx_chip_config_parse(&s->config, name, text, bytes, why, 512) < 0) {
         error_setg(errp, "chip file '%s': %s", path, why);
         return false;
@@ -83,7 +85,7 @@ bool mx_chip_file_load(MxState *s, Error **errp)
 }
 
 /* Locks the store against other machines; it is unlocked by closing it. */
-static bool mx_store_lock(MxState *s, Error **errp)
+bool mx_store_lock(MxState *s, Error **errp)
 {
     if (flock(s->store_fd, LOCK_EX | LOCK_NB) == 0) {
         return true;
@@ -169,6 +171,15 @@ static bool mx_store_open_memory(MxState *s, Error **errp)
         return false;
     }
     return true;
+}
+
+void mx_store_lend(MxState *s)
+{
+    if (s->store_file && !s->store_lent) {
+        qemu_fdatasync(s->store_fd);
+        flock(s->store_fd, LOCK_UN);
+        s->store_lent = true;
+    }
 }
 
 bool mx_store_open(MxState *s, Error **errp)

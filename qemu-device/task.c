@@ -47,7 +47,7 @@ static void *mx_worker(void *opaque)
 
     qemu_mutex_lock(&s->lock);
     while (!s->quit) {
-        task = mx_lane_next(lane);
+        task = s->held ? NULL : mx_lane_next(lane);
         if (!task) {
             qemu_cond_wait(&lane->wake, &s->lock);
             continue;
@@ -62,11 +62,21 @@ static void *mx_worker(void *opaque)
         qemu_mutex_lock(&s->lock);
         if (task->flow) {
             task->flow->running = false;
+        }
+        if (task->status == MX_JOB_FORGET && task->flow) {
+            task->status = MXACCEL_ST_SUCCESS;
+            task->state = MX_TASK_QUEUED;
+            task->ops->renew(task);
+            QTAILQ_INSERT_HEAD(&task->flow->tasks, task, run_link);
+        } else {
+            task->state = MX_TASK_DONE;
+            QTAILQ_INSERT_TAIL(&s->done, task, run_link);
+            qemu_bh_schedule(s->bh);
+        }
+        if (task->flow) {
             mx_flow_line_up(lane, task->flow);
         }
-        task->state = MX_TASK_DONE;
-        QTAILQ_INSERT_TAIL(&s->done, task, run_link);
-        qemu_bh_schedule(s->bh);
+        qemu_cond_broadcast(&s->idle);
     }
     qemu_mutex_unlock(&s->lock);
     return NULL;
@@ -104,6 +114,97 @@ void mx_task_queue(MxTask *task, MxLaneId id)
     mx_flow_line_up(lane, flow);
     qemu_cond_signal(&lane->wake);
     qemu_mutex_unlock(&s->lock);
+}
+
+static bool mx_task_running(MxState *s)
+{
+    MxTask *task;
+
+    QTAILQ_FOREACH(task, &s->tasks, link) {
+        if (task->state == MX_TASK_RUNNING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned mx_orphans_back(MxState *s)
+{
+    MxTask *task;
+    unsigned nr = 0;
+
+    QTAILQ_FOREACH(task, &s->done, run_link) {
+        nr += task->orphan;
+    }
+    return nr;
+}
+
+void mx_tasks_hold(MxState *s)
+{
+    MxTask *task;
+
+    qemu_mutex_lock(&s->lock);
+    s->held = true;
+    QTAILQ_FOREACH(task, &s->tasks, link) {
+        if (task->state == MX_TASK_RUNNING && task->ops->forget) {
+            task->ops->forget(task);
+        }
+    }
+    /* Faults are left behind. */
+    qatomic_set(&s->hang_released, MX_RUNG_REMOVAL + 1);
+    while (mx_task_running(s) || mx_orphans_back(s) < s->nr_orphans) {
+        qemu_cond_wait(&s->idle, &s->lock);
+    }
+    qemu_mutex_unlock(&s->lock);
+}
+
+void mx_tasks_go_on(MxState *s)
+{
+    qemu_mutex_lock(&s->lock);
+    s->held = false;
+    qatomic_set(&s->hang_released, 0);
+    for (unsigned id = 0; id < MX_NR_LANES; id++) {
+        qemu_cond_signal(&s->lane[id].wake);
+    }
+    qemu_mutex_unlock(&s->lock);
+}
+
+void mx_tasks_reap(MxState *s)
+{
+    MxTask *task, *next;
+
+    QTAILQ_FOREACH_SAFE(task, &s->done, run_link, next) {
+        if (task->orphan) {
+            QTAILQ_REMOVE(&s->done, task, run_link);
+            s->nr_orphans--;
+            task->ops->release(task);
+            g_free(task);
+        }
+    }
+}
+
+void mx_task_adopt(MxState *s, MxTask *task, MxQueue *queue, MxContext *ctx,
+                   MxTaskState state)
+{
+    task->s = s;
+    task->queue = queue;
+    task->ctx = ctx;
+    queue->nr_tasks++;
+    if (ctx) {
+        ctx->nr_tasks++;
+    }
+    QTAILQ_INSERT_TAIL(&s->tasks, task, link);
+    if (state == MX_TASK_QUEUED) {
+        mx_task_queue(task, task->ops == &mx_job_ops ? MX_LANE_JOBS :
+                      MX_LANE_PROGRAMMING);
+    } else if (state == MX_TASK_TIMED) {
+        mx_timing_adopt(task);
+    } else if (state == MX_TASK_COPYING) {
+        task->state = state;
+        QTAILQ_INSERT_TAIL(&s->writes, task, run_link);
+    } else {
+        mx_task_done(task);
+    }
 }
 
 /* Takes a task out of its flow; the lane forgets a flow that becomes empty. */
@@ -234,11 +335,31 @@ void mx_tasks_orphan(MxState *s)
     }
 }
 
+#define MX_PROGRESS_WAITS   (1ull << 63)
+
+/* A task that waits gets on with what is before it. */
+uint64_t mx_task_progress(MxState *s, const MxTask *task)
+{
+    const MxTask *other;
+    uint64_t all = s->progress;
+
+    QTAILQ_FOREACH(other, &s->tasks, link) {
+        uint64_t own = other->ops->progress ? other->ops->progress(other) : 0;
+
+        if (other == task && qatomic_read(&task->state) == MX_TASK_RUNNING) {
+            return own;
+        }
+        all += own;
+    }
+    return MX_PROGRESS_WAITS | all;
+}
+
 void mx_task_finish(MxState *s, MxTask *task)
 {
     MxQueue *q = task->queue;
     MxContext *ctx = task->ctx;
 
+    s->progress += task->ops->progress ? task->ops->progress(task) : 0;
     if (task->orphan) {
         s->nr_orphans--;
         mx_task_free(task);
@@ -284,6 +405,9 @@ static void mx_bottom_half(void *opaque)
     bool all_done;
     MxTask *task;
 
+    if (s->frozen) {
+        return;
+    }
     if (s->running && qatomic_read(&s->power_lost)) {
         mx_fatal(s, MXACCEL_FATAL_POWER);
     }
@@ -312,6 +436,7 @@ void mx_tasks_init(MxState *s)
     QTAILQ_INIT(&s->done);
     mx_timing_init(s);
     qemu_mutex_init(&s->lock);
+    qemu_cond_init(&s->idle);
     s->bh = qemu_bh_new_guarded(mx_bottom_half, s,
                                 &DEVICE(s)->mem_reentrancy_guard);
     for (id = 0; id < MX_NR_LANES; id++) {
@@ -345,6 +470,7 @@ void mx_tasks_exit(MxState *s)
         qemu_thread_join(&s->lane[id].thread);
         qemu_cond_destroy(&s->lane[id].wake);
     }
+    qemu_cond_destroy(&s->idle);
     /* Only what was on a worker when the controller stopped is left. */
     while ((task = mx_task_take_done(s)) != NULL) {
         mx_task_free(task);

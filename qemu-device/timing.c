@@ -87,6 +87,15 @@ void mx_timing_drop(MxTask *task)
     mx_timing_arm(s);
 }
 
+void mx_timing_adopt(MxTask *task)
+{
+    MxState *s = task->s;
+
+    task->state = MX_TASK_TIMED;
+    QTAILQ_INSERT_TAIL(&s->timed, task, run_link);
+    mx_timing_arm(s);
+}
+
 void mx_timing_init(MxState *s)
 {
     QTAILQ_INIT(&s->timed);

@@ -79,6 +79,9 @@
 #define MXACCEL_FEATURE_REFRESH		(1ULL << 3)	/* MODEL_REFRESH; mxaccel_model_info.age, epoch */
 #define MXACCEL_FEATURE_SHADOW		(1ULL << 8)	/* SHADOW */
 #define MXACCEL_FEATURE_COALESCE	(1ULL << 9)	/* COALESCE */
+#define MXACCEL_FEATURE_PROGRESS	(1ULL << 12)	/* PROGRESS */
+
+#define MXACCEL_PROGRESS_NONE		(~0ULL)	/* result of PROGRESS: the chip has no such command */
 
 #define MXACCEL_PLATFORM_QEMU		1
 #define MXACCEL_PLATFORM_SILICON	2
@@ -133,6 +136,7 @@
 #define MXACCEL_ADM_COUNTERS		0x21	/* writes a snapshot of the counters */
 #define MXACCEL_ADM_SHADOW		0x28	/* gives a queue pair shadow doorbells */
 #define MXACCEL_ADM_COALESCE		0x29	/* makes a pair's interrupts fewer */
+#define MXACCEL_ADM_PROGRESS		0x2c	/* tells whether a job gets on */
 
 /* I/O opcodes (queue pairs 1 and up) */
 #define MXACCEL_IO_NOP			0x00	/* does nothing */
@@ -247,7 +251,12 @@ struct mxaccel_sqe {
 			__u8	rsvd2[16];
 		} prog_reuse;
 
-		/* ABORT: result 1 if the command was found and told to stop */
+		/*
+		 * ABORT: result 1 if the command was found and told to stop.
+		 * PROGRESS: result differs from that of an earlier one while the
+		 * command gets on, or, if it waits for its turn, what the chip does
+		 * instead; MXACCEL_PROGRESS_NONE if it is not in flight.
+		 */
 		struct {
 			__le16	qid;		/* queue pair of the command */
 			__le16	cid;		/* its command id */

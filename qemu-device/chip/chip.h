@@ -288,11 +288,38 @@ void mx_chip_health(struct mx_chip *chip, struct mx_health *health);
  */
 uint32_t mx_chip_break_chunks(struct mx_chip *chip, uint32_t nr);
 
+/* ----------------------------------------------------------- handover */
+
+/**
+ * struct mx_stream - where state goes to, or comes from
+ * @move:	writes, or reads, @bytes at @data; 0 or -errno
+ * @opaque:	for @move
+ */
+struct mx_stream {
+	int (*move)(void *opaque, void *data, size_t bytes);
+	void *opaque;
+};
+
+/*
+ * mx_chip_save(), mx_chip_restore() - hand a running chip over
+ *
+ * What is not in the non-volatile area: counters and programmings under way.
+ * No call may be under way in the chip meanwhile, and the area must be that of
+ * the moment of saving: restoring is for a chip just switched on. References
+ * to models are the host's to take again. Return: 0 or -errno, restoring with
+ * a sentence in @err; a chip that was not restored is good for mx_chip_free() only.
+ */
+int mx_chip_save(struct mx_chip *chip, const struct mx_stream *to);
+int mx_chip_restore(struct mx_chip *chip, const struct mx_stream *from,
+		    char *err, size_t err_bytes);
+
 /* --------------------------------------------------------------- jobs */
 
 struct mx_counters {
 	uint64_t v[MXACCEL_CTR_NR];
 };
+
+#define MX_JOB_FORGET	0xffff	/* struct mx_job.stop */
 
 /**
  * struct mx_job - one run of a model's program
@@ -305,7 +332,9 @@ struct mx_counters {
  * @opaque:	for @read and @write, which run on the thread that calls
  *		mx_chip_job_run(); 0 or -errno, which becomes DMA_ERROR
  * @stop:	set to a status (ABORTED, TIMEOUT) from any thread to end the job
- *		early; looked at between macro-ops
+ *		early; looked at between macro-ops. MX_JOB_FORGET: it ends as if it
+ *		had never run, nothing is counted
+ * @progress:	macro-ops begun so far, to be read from any thread
  * @status:	out
  * @field:	out: offset in struct mxaccel_sqe of the offending field, or 0
  * @result:	out: cycles; INPUT_TOKEN: index of the id in the input;
@@ -327,6 +356,7 @@ struct mx_job {
 	int (*write)(void *opaque, uint64_t offset, const void *from, uint64_t bytes);
 	void *opaque;
 	atomic_uint_least16_t stop;
+	atomic_uint_least32_t progress;
 
 	uint16_t status;
 	uint16_t field;

@@ -157,6 +157,14 @@ void mx_chunks_get(struct mx_chunks *chunks, uint32_t chunk)
 		chunks->used++;
 }
 
+void mx_chunks_claim(struct mx_chunks *chunks, uint32_t chunk, uint32_t filled)
+{
+	if (!chunks->chunk[chunk].refs && unfit(chunks, chunk))
+		chunks->retired--;
+	chunks->chunk[chunk].filled = filled;
+	mx_chunks_get(chunks, chunk);
+}
+
 bool mx_chunks_put(struct mx_chunks *chunks, uint32_t chunk)
 {
 	uint32_t level = chunks->wear[chunk];

@@ -97,6 +97,8 @@ uint32_t mx_chunks_take(struct mx_chunks *chunks, struct mx_pulses *pulses);
 /* One more map, or one less, names a chunk. True: that retired it. */
 void mx_chunks_get(struct mx_chunks *chunks, uint32_t chunk);
 bool mx_chunks_put(struct mx_chunks *chunks, uint32_t chunk);
+/* mx_chunks_get() by a programming that began before the chip was switched on. */
+void mx_chunks_claim(struct mx_chunks *chunks, uint32_t chunk, uint32_t filled);
 
 /* May @bytes, at most a chunk, be written to a chunk in use, or would that wear it out? */
 bool mx_chunks_endures(const struct mx_chunks *chunks, uint32_t chunk, uint32_t bytes);

@@ -308,6 +308,7 @@ static uint16_t run_chunk(struct mx_run *run)
 
 	for (i = 0; i < run->entry->nr_ops; i++, op++) {
 		status = atomic_load(&job->stop);
+		atomic_fetch_add(&job->progress, 1);
 		if (!status)
 			status = run_op(run, op);
 		if (!status && run->non_finite) {

@@ -83,6 +83,8 @@ void mx_chip_job_run(struct mx_chip *chip, struct mx_job *job)
 		memset(&job->counters, 0, sizeof(job->counters));
 		job->counters.v[MXACCEL_CTR_JOBS_FAILED] = 1;
 	}
+	if (job->status == MX_JOB_FORGET)
+		return;
 	pthread_mutex_lock(&chip->count_lock);
 	add_counters(&chip->counters, &job->counters);
 	if (model)

@@ -382,3 +382,39 @@ def test_power_cut_without_a_store(faulty):
     controller_reset(dev)
     works(dev, faulty.image, faulty.model, 2)
 
+
+
+def progress(dev, qid, cid):
+    sqe = entry(hw.ADM_PROGRESS, struct.pack("<HH", qid, cid))
+    return dev.admin(sqe)
+
+
+def test_progress(faulty):
+    """It tells a job that computes from one that hangs, and knows who is waiting for whom."""
+    dev = faulty.dev
+    size = 3000 * model.TOKENS * 4
+    source = dev.make_buffer(1, 3, size)
+    for at in range(0, size, 6400):
+        dev.qemu.write(source + at, struct.pack("<i", 1) * 1600)
+    dev.make_buffer(1, 4, 3000 * WIDTH * 4)
+    long = job(1, faulty.model, 3000, model.TOKENS, 3, 4, 3000 * WIDTH * 4, model.ENTRY_SENTENCE)
+    first, second = faulty.queue.put(long), faulty.queue.put(long)
+    faulty.queue.ring()
+    for cid in (first, second):
+        before = progress(dev, 1, cid)
+        assert settles(lambda: progress(dev, 1, cid) != before)
+    assert progress(dev, 1, 999) == 2 ** 64 - 1
+    assert dev.queues[0].run(entry(hw.ADM_PROGRESS, struct.pack("<HH", 7, 1))).status == \
+        hw.ST_BAD_QUEUE
+    dev.admin(delete_qp(1))
+    queue = dev.make_queue()
+    knob(dev, "hang-until", 1)
+    knob(dev, "hang", 1)
+    stuck, behind = queue.submit(a_job(faulty)), queue.submit(a_job(faulty))
+    time.sleep(0.05)
+    before = progress(dev, 1, stuck), progress(dev, 1, behind)
+    time.sleep(0.05)
+    assert (progress(dev, 1, stuck), progress(dev, 1, behind)) == before
+    dev.admin(abort(1, stuck))
+    assert [queue.wait().status for _ in range(2)] == [hw.ST_ABORTED, hw.ST_SUCCESS]
+    assert progress(dev, 1, behind) == 2 ** 64 - 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Resets with work in flight, unplugging, migration."""
+"""Resets with work in flight, unplugging."""
 
 import struct
 import time
@@ -10,7 +10,7 @@ import hw
 import model
 from device import (PAGE, Device, Ready, ctx_create, entry, job, model_command, prog_begin, prog_end,
                     prog_write)
-from qemu import CHIPS, QemuError
+from qemu import CHIPS
 
 CAP_EXPRESS = 0x10
 SLOT_CONTROL, SLOT_STATUS = 0x18, 0x1a
@@ -182,9 +182,3 @@ def test_plug_again(folder):
 
 def test_quit_with_work_in_flight(busy):
     assert busy.dev.qemu.close() == 0
-
-
-def test_migration_is_refused(up):
-    with pytest.raises(QemuError, match="mxaccel does not support migration"):
-        up.qemu.qmp("migrate", uri="exec:cat >/dev/null")
-    assert up.queues[0].run(entry(hw.ADM_NOP)).status == hw.ST_SUCCESS

@@ -20,7 +20,8 @@ def test_identity(dev):
     assert dev.reg(hw.REG_PLATFORM) == hw.PLATFORM_QEMU
     assert dev.reg(hw.REG_TIMEOUT_SCALE) >= 1
     assert dev.reg(hw.REG_FEATURES, 8) == \
-        hw.FEATURE_REUSE | hw.FEATURE_HEALTH | hw.FEATURE_SCHEDULE | hw.FEATURE_REFRESH
+        hw.FEATURE_REUSE | hw.FEATURE_HEALTH | hw.FEATURE_SCHEDULE | hw.FEATURE_REFRESH | \
+        hw.FEATURE_SHADOW | hw.FEATURE_COALESCE | hw.FEATURE_PROGRESS
     assert dev.reg(hw.REG_CLOCK_KHZ) == 1000000
     assert dev.reg(hw.REG_CTR_NR) == hw.CTR_NR
     cap = dev.reg(hw.REG_CAP, 8)
