@@ -222,9 +222,9 @@ static void prepare_block(void *arg, uint64_t block)
 		       BLOCK / TILE * work->prepared->groups * work->a->steps *
 		       mx_analog_digits_bytes(work->a));
 	for (group = 0; group < work->prepared->groups; group++) {
-		if (work->tables)
+		if (work->index)
 			mx_analog_index(work, block, group);
-		else
+		if (work->digits)
 			mx_analog_digits(work, block, group);
 	}
 }
@@ -260,10 +260,11 @@ int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product 
 	if (k <= MAX_FAST_K && product->rows >= TABLE_TOKENS)
 		mx_analog_plan_tables(&work);
 	mx_analog_plan_tiles(&work);
+	mx_analog_plan_parts(&work);
 	work.sum_x = malloc((product->rows + 1) * sizeof(*work.sum_x));
-	if (work.tables)
+	if (work.tables || work.parts)
 		work.index = aligned_alloc(64, blocks * groups * work.index_bytes);
-	else
+	if (!work.tables)
 		work.digits = aligned_alloc(64, blocks * (BLOCK / TILE) * groups *
 					    analog->steps * mx_analog_digits_bytes(analog));
 	if (analog->keys.read_sigma > 0)
@@ -271,7 +272,8 @@ int mx_analog_multiply(const struct mx_analog *analog, struct mx_analog_product 
 				     sizeof(*work.spread));
 	if (work.proves)
 		work.tile = aligned_alloc(64, blocks * BLOCK * mx_analog_pad(k, 4));
-	if (!work.sum_x || !(work.index || work.digits) || (work.proves && !work.tile) ||
+	if (!work.sum_x || ((work.tables || work.parts) && !work.index) ||
+	    (!work.tables && !work.digits) || (work.proves && !work.tile) ||
 	    (analog->keys.read_sigma > 0 && !work.spread)) {
 		atomic_store(&work.no_memory, true);
 	} else {

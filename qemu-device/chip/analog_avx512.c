@@ -341,8 +341,9 @@ static uint64_t token_codes(const struct mx_group_codes *group, size_t tokens,
 }
 
 const struct mx_analog_kernel mx_analog_avx512 = {
-	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, NULL
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, NULL, NULL
 };
 const struct mx_analog_kernel mx_analog_avx512_vbmi = {
-	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, mx_analog_tables_avx512
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, mx_analog_tables_avx512,
+	mx_analog_parts_avx512
 };

@@ -65,29 +65,36 @@ static void convert_tile(struct work *work, struct piece *piece, const struct ti
 void mx_analog_digits(struct work *work, size_t block, size_t group)
 {
 	const struct mx_analog *a = work->a;
-	size_t first = group * a->active, rows = mx_analog_rows(work->prepared, group), row, r;
-	size_t bytes_at = mx_analog_pad(a->active, 4) * TILE * 2;
+	size_t first = group * a->active, rows = mx_analog_rows(work->prepared, group), row, r, t;
+	size_t bytes_at = mx_analog_pad(a->active, 4) * TILE * 2, tokens;
 	uint32_t step, mask = ((1 << a->dac_bits) - 1) * 0x01010101u;
 
-	for (row = block * BLOCK; row < (block + 1) * BLOCK && row < work->p->rows; row++) {
+	for (row = block * BLOCK; row < (block + 1) * BLOCK && row < work->p->rows; row += TILE) {
 		const uint8_t *x = work->p->x + row * work->p->x_stride + first;
 
-		for (step = 0; step < a->steps; step++) {
-			uint8_t *to = mx_analog_digits_at(work, row / TILE, group, step);
-			int16_t *words = (int16_t *)to;
+		tokens = work->p->rows - row < TILE ? work->p->rows - row : TILE;
+		for (r = 0; r < rows; r += 4) {
+			uint32_t four[TILE] = { 0 };
 
-			for (r = 0; work->words && r < rows; r++)
-				words[(r / 2 * TILE + row % TILE) * 2 + r % 2] =
-					mx_analog_digit(a, x[r], step);
-			to += bytes_at + row % TILE * 4;
-			/* Signed digits are never taken as bytes. */
-			for (r = 0; !a->step_signed[step] && r < rows; r += 4, to += TILE * 4) {
-				uint32_t four = 0;
+			for (t = 0; t < tokens; t++)
+				memcpy(&four[t], x + t * work->p->x_stride + r,
+				       rows - r < 4 ? rows - r : 4);
+			for (step = 0; step < a->steps; step++) {
+				uint32_t *to = (uint32_t *)(mx_analog_digits_at(work, row / TILE, group,
+										step) + bytes_at);
 
-				memcpy(&four, x + r, rows - r < 4 ? rows - r : 4);
-				four = four >> (step * a->dac_bits) & mask;
-				memcpy(to, &four, sizeof(four));
+				/* Signed digits are never taken as bytes. */
+				for (t = 0; !a->step_signed[step] && t < TILE; t++)
+					to[r / 4 * TILE + t] = four[t] >> (step * a->dac_bits) & mask;
 			}
+		}
+		for (step = 0; work->words && step < a->steps; step++) {
+			int16_t *words = (int16_t *)mx_analog_digits_at(work, row / TILE, group, step);
+
+			for (t = 0; t < tokens; t++)
+				for (r = 0; r < rows; r++)
+					words[(r / 2 * TILE + t) * 2 + r % 2] = mx_analog_digit(
+						a, x[t * work->p->x_stride + r], step);
 		}
 	}
 }
@@ -269,6 +276,12 @@ static void convert_with_tiles(struct work *work, struct piece *piece, size_t gr
 	struct mx_cells cells = levels_of(work, piece, group, slice);
 	struct tile tile = { group, slice, 0, columns, 0, 0 };
 
+	if (work->parts && cells.narrow) {
+		tile.columns = mx_analog_convert_parts(work, piece, group, slice, columns,
+						       cells.narrow);
+		if (!tile.columns)
+			return;
+	}
 	if (work->fused && cells.narrow) {
 		convert_fused(work, piece, &tile, cells.narrow, rows);
 		return;

@@ -264,6 +264,6 @@ static uint32_t convert(const struct mx_converter *converter, const int32_t sum[
 
 #ifndef OWN_TILES
 const struct mx_analog_kernel KERNEL = {
-	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, NULL
+	tile8, tile16, convert, levels, row8, tile_codes, token_codes, noise, NULL, NULL
 };
 #endif

@@ -15,6 +15,8 @@
 /* Rows whose bits choose one entry of a table. */
 #define LUT_ROWS 6
 #define LUT_ENTRIES 64
+/* Rows of a group of cells with effects at most, if they are converted with tables. */
+#define LUT_PART_ROWS 384
 
 /**
  * struct mx_lut_slice - a slice of 16 columns of one group, converted with tables
@@ -165,6 +167,9 @@ struct mx_read_noise {
  * @noise:	adds read noise
  * @lut:	one-bit steps, no effects: returns how many conversions saturated;
  *		NULL: this set has none
+ * @parts:	the same with effects, for levels in 1 / MX_ANALOG_UNIT, up to LUT_PART_ROWS
+ *		rows, an lsb up to 256 that is a power of two, @shift being that of lsb *
+ *		MX_ANALOG_UNIT; adds what saturated; returns columns that it leaves to others
  */
 struct mx_analog_kernel {
 	void (*tile8)(const int8_t *level, const uint8_t *digit, size_t quads,
@@ -181,12 +186,14 @@ struct mx_analog_kernel {
 				int32_t acc[TILE][COLS]);
 	void (*noise)(const struct mx_read_noise *noise, int32_t sums[COLS][TILE]);
 	uint64_t (*lut)(const struct mx_lut_slice *slice);
+	uint16_t (*parts)(const struct mx_lut_slice *slice, uint64_t *saturated);
 };
 
 extern const struct mx_analog_kernel mx_analog_portable, mx_analog_avx2, mx_analog_avx512,
 	mx_analog_avx512_vbmi;
 
-/* analog_tables_avx512.c; needs VBMI */
+/* analog_tables_avx512.c, analog_parts_avx512.c; they need VBMI. */
 uint64_t mx_analog_tables_avx512(const struct mx_lut_slice *slice);
+uint16_t mx_analog_parts_avx512(const struct mx_lut_slice *slice, uint64_t *saturated);
 
 #endif /* MX_CHIP_ANALOG_KERNEL_H */

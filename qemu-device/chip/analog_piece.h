@@ -17,6 +17,7 @@
  * @token_pieces: pieces of its tokens
  * @proves:	conversions that lose nothing are left out
  * @tables:	tables of a full group; 0: the kernel has none for these parameters
+ * @parts:	the kernel's mx_analog_kernel.parts serves
  * @fused:	steps of a slice can be added up by the kernel: see struct mx_group_codes
  * @words:	digits are needed as 16-bit numbers, too
  * @index_bytes: of one block of tokens and one group in @index
@@ -36,6 +37,7 @@ struct work {
 	size_t token_pieces;
 	bool proves;
 	size_t tables;
+	bool parts;
 	bool fused;
 	bool words;
 	size_t index_bytes;
@@ -112,6 +114,11 @@ void mx_analog_index(struct work *work, size_t block, size_t group);
 void mx_analog_digits(struct work *work, size_t block, size_t group);
 /* Fills the spread of one block of tokens. */
 void mx_analog_spread(struct work *work, size_t block);
+/* Whether tables can serve for cells with effects; after mx_analog_plan_tiles() */
+void mx_analog_plan_parts(struct work *work);
+/* Converts some columns of a slice of a group with these; returns those that are left. */
+uint16_t mx_analog_convert_parts(struct work *work, struct piece *piece, size_t group,
+				 uint32_t slice, uint16_t columns, const int8_t *narrow);
 /* Converts some columns of each slice of a group. */
 void mx_analog_convert(struct work *work, struct piece *piece, size_t group,
 		       const uint16_t columns[MX_MAX_SLICES]);

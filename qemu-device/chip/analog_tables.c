@@ -10,6 +10,7 @@ void mx_analog_plan_tables(struct work *work)
 	int64_t sum = (int64_t)a->active * a->top, largest = sum;
 	uint32_t i;
 
+	work->index_bytes = MX_MAX_STEPS * mx_lut_tables(a->active) * BLOCK;
 	for (i = 0; i < a->slices; i++)
 		if (sum + 4 * work->prepared->lsb[i] > largest)
 			largest = sum + 4 * work->prepared->lsb[i];
@@ -19,7 +20,6 @@ void mx_analog_plan_tables(struct work *work)
 	    largest >= 1 << 13)
 		return;
 	work->tables = mx_lut_tables(a->active);
-	work->index_bytes = MX_MAX_STEPS * work->tables * BLOCK;
 }
 
 /* Bit i of byte j of @m to bit j of byte i */
@@ -37,8 +37,9 @@ static uint64_t transpose(uint64_t m)
 
 void mx_analog_index(struct work *work, size_t block, size_t group)
 {
-	size_t first = group * work->a->active, rows = mx_analog_rows(work->prepared, group), t, g, r;
+	size_t first = group * work->a->active, rows = mx_analog_rows(work->prepared, group);
 	uint8_t *index = work->index + (block * work->prepared->groups + group) * work->index_bytes;
+	size_t t, g, r;
 	uint32_t step;
 
 	memset(index, 0, work->index_bytes);
@@ -147,4 +148,47 @@ void mx_analog_convert_tables(struct work *work, struct piece *piece, size_t gro
 		work->kernel->levels(a, piece->column, COLS * stride, slice, piece->level);
 		piece->saturated += work->kernel->lut(&s);
 	}
+}
+
+void mx_analog_plan_parts(struct work *work)
+{
+	const struct mx_analog *a = work->a;
+	uint32_t i;
+
+	work->parts = work->kernel->parts && work->fused && a->effects && a->dac_bits == 1 &&
+		      a->keys.read_sigma == 0 && a->active <= LUT_PART_ROWS &&
+		      work->p->rows >= TABLE_TOKENS;
+	for (i = 0; i < a->slices; i++)
+		if (work->prepared->lsb[i] > 256)
+			work->parts = false;
+}
+
+uint16_t mx_analog_convert_parts(struct work *work, struct piece *piece, size_t group,
+				 uint32_t slice, uint16_t columns, const int8_t *narrow)
+{
+	const struct mx_analog *a = work->a;
+	size_t stride = mx_analog_level_stride(a), c, r;
+	size_t rows = mx_analog_rows(work->prepared, group);
+	struct mx_lut_slice s = {
+		.level = piece->level, .level_stride = stride, .columns = columns,
+		.tables = mx_lut_tables(rows),
+		.block_stride = work->prepared->groups * work->index_bytes,
+		.index = work->index + (piece->row / BLOCK * work->prepared->groups + group) *
+			 work->index_bytes,
+		.blocks = (piece->rows + BLOCK - 1) / BLOCK,
+		.tie_even = a->keys.adc_tie == MX_HALF_EVEN, .low = a->low[0], .high = a->high[0],
+		.scale = work->prepared->lsb[slice] << (a->cell_bits * slice), .acc = piece->fast,
+	};
+	uint32_t i;
+
+	while (a->unit * work->prepared->lsb[slice] >> (s.shift + 1))
+		s.shift++;
+	for (i = 0; i < MX_MAX_STEPS; i++)
+		s.step_weight[i] = a->step_weight[i];
+	for (c = 0; c < COLS; c++) {
+		for (r = 0; r < rows; r += 4)
+			memcpy(piece->level + c * stride + r, narrow + r * COLS + 4 * c, 4);
+		memset(piece->level + c * stride + r, 0, stride - r);
+	}
+	return work->kernel->parts(&s, &piece->saturated);
 }

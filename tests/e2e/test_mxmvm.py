@@ -233,6 +233,14 @@ def test_cells_are_those_of_the_chip_not_of_the_run(tmp_path):
     factor = np.array([2 ** k for k in range(7)] + [-128])
     want = np.einsum("aiknt,i,k->tn", code, 4 ** np.arange(4), factor)
     np.testing.assert_array_equal(y, want)
+    # Nor of what is recorded; sums of few errors, and of many, are computed differently.
+    for sigma in (0.02, 0.05, 0.2):
+        for more in ({}, {"mapping": "offset"}, {"adc_step": 2}):
+            keys = settings(program_sigma=sigma, stuck_at_1=0.01, on_off_ratio=20, **more)
+            recorded = mxmvm(tmp_path, w, x, *keys, "--isa", "portable")
+            again, report = mxmvm(tmp_path, w, x, *keys, record=False)
+            np.testing.assert_array_equal(again, recorded[0])
+            assert report["saturated"] == recorded[3]["saturated"]
     # Other inputs meet the same cells; another chip has others.
     part, _ = mxmvm(tmp_path, w, x[7:11], *effects, record=False)
     np.testing.assert_array_equal(part, y[7:11])
