@@ -10,6 +10,7 @@
 #include <linux/debugfs.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/seq_file.h>
+#include <linux/string_helpers.h>
 
 #include "mxaccel_drv.h"
 
@@ -34,7 +35,7 @@ static void mx_queue_dump(struct seq_file *out, struct mx_queue *q)
 	}
 	spin_unlock(&q->sq_lock);
 	seq_printf(out, "%-5u %-6u %-7u %-5s %-8u %-8u %-6u %-10u %u\n", q->qid, q->vector,
-		   q->depth, live ? "yes" : "no", tail, head, phase, in_flight, held);
+		   q->depth, str_yes_no(live), tail, head, phase, in_flight, held);
 }
 
 static int queues_show(struct seq_file *out, void *data)

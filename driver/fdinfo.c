@@ -20,10 +20,10 @@ static u64 mx_file_bytes(struct mx_file *file, unsigned int *buffers, unsigned i
 	mutex_lock(&file->lock);
 	xa_for_each(&file->buffers, index, buf) {
 		bytes += buf->bytes;
-		++*buffers;
+		(*buffers)++;
 	}
 	xa_for_each(&file->models, index, grant)
-		++*models;
+		(*models)++;
 	mutex_unlock(&file->lock);
 	return bytes;
 }

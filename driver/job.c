@@ -16,7 +16,6 @@ module_param_named(job_timeout_ms, mx_job_timeout_ms, uint, 0644);
 MODULE_PARM_DESC(job_timeout_ms,
 		 "Deadline of jobs that ask for none, in ms, times the platform's timeout scale (default 120000)");
 
-
 static struct kmem_cache *mx_job_cache;
 
 /* With a constructor, and so not cleared at each use: mx_job_new() sets what matters. */
@@ -113,6 +112,7 @@ static void mx_job_done(struct mx_rq *rq)
 	file->stats.completed += !completion->error;
 	file->stats.failed += !!completion->error;
 	to_ring = mx_job_sort(job);
+	/* A waiter queues first and then looks at the lists, with the lock that we hold. */
 	if (waitqueue_active(&file->wait))
 		wake_up_all(&file->wait);
 	spin_unlock(&file->done_lock);

@@ -272,7 +272,7 @@ static struct mx_rq *mx_cqe_match(struct mx_queue *q, const struct mxaccel_cqe *
 	return rq;
 }
 
-/* Takes the next entry, which is new. Return: the command that it ends, or NULL. With both locks. */
+/* Takes the next entry, which is new. Return: what it ends, or NULL. With both locks. */
 static struct mx_rq *mx_queue_take(struct mx_queue *q)
 {
 	struct mxaccel_cqe cqe;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * sysfs of the class device: its state, perf/ (counters), chip/ (identity and
- * geometry), health/ (wear and faults), models/ (the directory). Documentation/ABI/testing has a page for
- * each. Reading needs a live device, except for the state itself.
+ * geometry), health/ (wear and faults), models/ (the directory).
+ * Documentation/ABI/testing has a page for each. Reading needs a live device,
+ * except for the state itself.
  */
 #include <linux/kobject.h>
 #include <linux/slab.h>
@@ -160,14 +161,14 @@ static ssize_t free_bytes_show(struct device *dev, struct device_attribute *attr
 static DEVICE_ATTR_RO(free_bytes);
 
 static struct attribute *mx_chip_attrs[] = {
-#define MXACCEL_X(name, file, text) &mx_chip_##file.attr.attr,
-	MXACCEL_CHIP_VALUES(MXACCEL_X)
-#undef MXACCEL_X
 	&dev_attr_name.attr,
 	&dev_attr_organisation.attr,
 	&dev_attr_serial.attr,
 	&dev_attr_hw_version.attr,
 	&dev_attr_free_bytes.attr,
+#define MXACCEL_X(name, file, text) &mx_chip_##file.attr.attr,
+	MXACCEL_CHIP_VALUES(MXACCEL_X)
+#undef MXACCEL_X
 	NULL
 };
 

@@ -19,10 +19,9 @@
 #include "job.h"
 
 #ifndef MX_HAVE_URING_SQE_CMD
-#define io_uring_sqe_cmd(cmd)	((cmd)->cmd)
-#define mx_cmd_payload(cmd)	io_uring_sqe_cmd(cmd)
+#define mx_cmd_payload(ioucmd)	((ioucmd)->cmd)
 #else
-#define mx_cmd_payload(cmd)	io_uring_sqe_cmd((cmd)->sqe)
+#define mx_cmd_payload(ioucmd)	io_uring_sqe_cmd((ioucmd)->sqe)
 #endif
 /* Needs one completion of each, and gets one: the ring's task need not wake for each. */
 #ifdef MX_HAVE_URING_LAZY

@@ -105,7 +105,7 @@ static bool disarm(int nth)
 	return hit;
 }
 
-typedef FIXTURE_DATA(fail_nth) state_t;
+#define state_t FIXTURE_DATA(fail_nth)
 
 /* A way into the driver; 0 or negative errno. What it made is undone by @undo. */
 struct way {

@@ -156,6 +156,7 @@ struct mxaccel_sqe {
 	__u8	flags;
 	__le16	cid;
 	__le32	ctx;
+	/* private: described in place, for the opcodes that use them */
 	union {
 		__u8	raw[56];
 
@@ -412,6 +413,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_cqe, status, 14);
  * struct mxaccel_sg - one piece of a buffer in host memory
  * @addr:	DMA address, any alignment
  * @bytes:	length, not zero
+ * @rsvd:	zero
  */
 struct mxaccel_sg {
 	__le64	addr;
@@ -651,6 +653,7 @@ enum mxaccel_chip_value {
  * @nr_models:	resident models
  * @nr_values:	valid entries of @value
  * @value:	indexed by enum mxaccel_chip_value
+ * @rsvd:	zero
  */
 struct mxaccel_identify {
 	char	chip[32];
@@ -697,6 +700,7 @@ enum mxaccel_health_value {
  * struct mxaccel_health - IDENTIFY_HEALTH page
  * @nr_values:	valid entries of @value
  * @value:	indexed by enum mxaccel_health_value
+ * @rsvd:	zero
  */
 struct mxaccel_health {
 	__le32	nr_values;

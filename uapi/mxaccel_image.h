@@ -34,6 +34,7 @@
  *		chunks of MXACCEL_CHUNK bytes (the last may be shorter; an empty
  *		section has none). Chunks can be hashed in parallel, and a chunk's
  *		digest tells whether a resident copy of it can stay.
+ * @rsvd2:	zero
  */
 struct mxaccel_section {
 	__le32	kind;
@@ -71,6 +72,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_section, digest, 24);
  * @nr_sections: entries of @section in use
  * @crc32c:	CRC-32C (Castagnoli) of the page with this field zero
  * @section:	the section table; unused entries are zero
+ * @rsvd:	zero
  */
 struct mxaccel_image {
 	__le64	magic;
@@ -103,6 +105,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_image, section, 1024);
  * @cls:	id put first
  * @sep:	id put last
  * @max_word:	characters of a word above which it is unknown
+ * @rsvd:	zero
  */
 struct mxaccel_tokenizer {
 	__le32	flags;
@@ -127,6 +130,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_tokenizer, 64);
  * @cycles:	modelled cycles on @mxaccel_image.chip
  * @out_bytes:	size of the result
  * @out_sha256:	SHA-256 of the result, bit for bit (fidelity=exact)
+ * @rsvd:	zero
  *
  * Followed by nr_seq * tokens __le32 ids.
  */
@@ -181,6 +185,7 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_golden, 64);
  * @step_adc_bits: bits of a code
  * @step_mapping: weights in cells, MXACCEL_MAPPING_*
  * @step_input:	coding of inputs, MXACCEL_INPUT_*
+ * @rsvd:	zero
  */
 struct mxaccel_model {
 	__le32	magic;
@@ -231,6 +236,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_model, rsvd, 127);
  * @kind:	MXACCEL_REGION_*, which gives the shape for a sequence of T tokens
  * @rsvd:	zero
  * @cols:	columns; SCORES: heads; IDS: 0 or 1
+ * @rsvd2:	zero
  *
  * Elements are binary32, those of IDS int32.
  */
@@ -255,6 +261,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_region, 16);
  * @out_kind:	region kind of the result: ROWS gives [nr_seq, tokens, out_cols]
  *		with zeros after a sequence's last token, SEQ [nr_seq, out_cols]
  * @out_cols:	columns of the result, binary32
+ * @rsvd:	zero
+ * @rsvd2:	zero
  */
 struct mxaccel_entry {
 	char	name[32];
@@ -287,6 +295,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_entry, out_kind, 40);
  * @b_off:	binary32 bias or beta in PARAMS
  * @alpha:	binary32 scalar (score scale, epsilon), as its bits
  * @layer:	for reports: layer of the model, 0xffff outside of layers
+ * @rsvd:	zero
  *
  * Unused fields are zero. Parameter offsets are multiples of MXACCEL_WORD.
  */
@@ -323,6 +332,7 @@ MXACCEL_ASSERT_AT(struct mxaccel_op, alpha, 56);
  * @fill:	0: tiles are dealt to the units in turn. Else units are filled one after
  *		the other: @fill tiles on the first, place_depth on each that follows
  *		but the last
+ * @rsvd:	zero
  *
  * Tiles of a product of k inputs by n channels: ceil(k / place_rows) *
  * ceil(n / place_cols); of a table of n rows: ceil(n / place_rows) *
