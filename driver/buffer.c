@@ -148,7 +148,8 @@ free_buf:
 	return ERR_PTR(err);
 }
 
-static int mx_buf_register(struct mx_file *file, struct mx_buf *buf, u32 handle)
+/* Tells the chip of a buffer that is mapped for it. */
+int mx_buf_register(struct mx_file *file, struct mx_buf *buf, u32 handle)
 {
 	struct mxaccel_sqe sqe = {
 		.opcode = MXACCEL_ADM_BUF_REGISTER,

@@ -96,7 +96,7 @@ static void mx_job_done(struct mx_rq *rq)
 	completion->status = rq->status;
 	completion->field = rq->field;
 	completion->error = rq->error;
-	if (rq->status == MXACCEL_ST_ABORTED && READ_ONCE(job->expired))
+	if (rq->status == MXACCEL_ST_ABORTED && rq->error != -ENODEV && READ_ONCE(job->expired))
 		completion->error = -ETIMEDOUT;
 	if (!completion->error && mx_inject_job()) {
 		completion->status = MXACCEL_ST_DMA_ERROR;
@@ -229,20 +229,28 @@ static int mx_job_queue(struct mx_job *job, const struct mxaccel_submit *submit)
 	struct mxaccel_sqe sqe = { .opcode = MXACCEL_IO_NOP };
 	int err;
 
+	job->patience = 0;
+	job->progress = 0;
 	if (job->in) {
+		/* One that asked for no deadline may take as long as it gets on. */
 		if (!timeout_ms)
-			timeout_ms = min_t(u64, (u64)READ_ONCE(mx_job_timeout_ms) * mx->scale,
-					   U32_MAX);
+			job->patience = mx_timeout(mx, READ_ONCE(mx_job_timeout_ms));
+		if (job->patience && !(mx->hw_features & MXACCEL_FEATURE_PROGRESS))
+			timeout_ms = min_t(u64, jiffies_to_msecs(job->patience), U32_MAX);
 		mx_job_fill(job, submit, timeout_ms, &sqe);
 		mx_buf_sync(mx, job->in, submit->in_offset, submit->in_bytes, false);
 	}
 	job->deadline = jiffies + msecs_to_jiffies(min_t(u32, timeout_ms, INT_MAX / 2)) +
-			mx_timeout(mx, MX_JOB_MARGIN_MS);
+			(job->patience && !timeout_ms ? job->patience :
+			 mx_timeout(mx, MX_JOB_MARGIN_MS));
 
 	err = mx_job_enlist(job);
 	if (err)
 		return err;
 	err = mx_queue_put(&mx->io[raw_smp_processor_id() % mx->nr_io], &job->rq, &sqe);
+	/* A live file finds only a queue closed that is being made anew. */
+	if (err == -ENODEV && !mx_file_dead(job->file))
+		err = -EAGAIN;
 	if (err) {
 		mx_job_delist(job);
 		return err;
@@ -428,6 +436,7 @@ static unsigned int mx_jobs_expired(struct mx_dev *mx, struct mx_job **expired)
 /* A job that is past its deadline and the chip's chance to end it itself. */
 static void mx_job_expire(struct mx_dev *mx, struct mx_job *job)
 {
+	u64 progress = 0;
 	enum mx_late late;
 
 	/* Did we miss an interrupt? */
@@ -437,8 +446,22 @@ static void mx_job_expire(struct mx_dev *mx, struct mx_job *job)
 	late = mx_job_late(atomic_read(&job->rq.holds) != 1, job->expired, jiffies, job->deadline);
 	if (late == MX_LATE_NOT)
 		return;
-	if (late == MX_LATE_RESET) {
-		mx_fail(mx, READ_ONCE(mx->generation), "a job does not stop");
+	if (late == MX_LATE_ABORT && job->patience && !mx_progress(mx, &job->rq, &progress) &&
+	    progress != MXACCEL_PROGRESS_NONE && progress != job->progress) {
+		job->progress = progress;
+		job->deadline = jiffies + job->patience;
+		return;
+	}
+	/* It may have completed since we looked. */
+	if (progress == MXACCEL_PROGRESS_NONE) {
+		mx_queue_poll(job->rq.queue);
+		if (atomic_read(&job->rq.holds) == 1)
+			return;
+	}
+	/* An abort does not bring a completion back that was lost. */
+	if (late == MX_LATE_RESET || progress == MXACCEL_PROGRESS_NONE) {
+		WRITE_ONCE(job->expired, true);
+		mx_queue_reset(mx, job->rq.queue);
 		return;
 	}
 	dev_warn(&mx->dev, "job %llu is past its deadline: aborting it\n", job->completion.job);

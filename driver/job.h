@@ -43,6 +43,8 @@ enum mx_issue {
  * @out_offset:	range of the result
  * @out_bytes:	as above
  * @deadline:	when the watchdog acts, in jiffies; the watchdog's, once submitted
+ * @patience:	jiffies that it may take without getting on; 0: @deadline is one
+ * @progress:	what the chip said the last time
  * @expired:	the watchdog has asked the chip to abort it
  * @completion:	for the user
  * @door:	where it came from
@@ -63,6 +65,8 @@ struct mx_job {
 	u64 out_offset;
 	u32 out_bytes;
 	unsigned long deadline;
+	unsigned long patience;
+	u64 progress;
 	bool expired;
 	struct mxaccel_completion completion;
 	enum mx_door door;

@@ -182,12 +182,13 @@ static struct kunit_suite ids_suite = { .name = "mxaccel_ids", .test_cases = ids
 static void states_that_follow(struct kunit *test)
 {
 	/* Rows: from; columns: to. In the order of enum mx_state. */
-	static const bool may[5][5] = {
-		{ 0, 1, 0, 1, 1 },
-		{ 0, 0, 1, 0, 1 },
-		{ 0, 1, 0, 1, 1 },
-		{ 0, 0, 1, 0, 1 },
-		{ 0, 0, 0, 0, 0 },
+	static const bool may[6][6] = {
+		{ 0, 1, 0, 0, 1, 1 },
+		{ 0, 0, 1, 1, 0, 1 },
+		{ 0, 1, 0, 1, 0, 1 },
+		{ 0, 1, 0, 0, 1, 1 },
+		{ 0, 0, 0, 1, 0, 1 },
+		{ 0, 0, 0, 0, 0, 0 },
 	};
 	int from, to;
 

@@ -57,6 +57,7 @@
 #define MX_COMMIT_TIMEOUT_MS	60000U	/* PROG_COMMIT, plus 1 ms per MX_COMMIT_BYTES_PER_MS */
 #define MX_JOB_MARGIN_MS	10000U	/* for the chip to act on a job's deadline itself */
 #define MX_ABORT_TIMEOUT_MS	30000U	/* for an aborted job to complete */
+#define MX_QUEUE_RESET_MS	30000U	/* DELETE_QP, which stops the queue's jobs */
 
 #define MX_COMMIT_BYTES_PER_MS	10000U	/* slowest hashing that is not called a hang */
 
@@ -188,6 +189,7 @@ struct mx_vector {
  * @ctrl_lock:	writes to CTRL and the admin queue registers
  * @reset_work:	restart after mx_fail()
  * @resets:	restarts that worked
+ * @queue_resets: queue pairs made anew, by the watchdog
  * @last_error:	last failure of the device, for sysfs; under @state_lock
  * @scale:	factor of all timeouts
  * @cap:	MXACCEL_REG_CAP
@@ -238,6 +240,7 @@ struct mx_dev {
 	struct mutex ctrl_lock;
 	struct work_struct reset_work;
 	unsigned int resets;
+	unsigned int queue_resets;
 	char last_error[128];
 
 	u32 scale;
@@ -402,6 +405,7 @@ void mx_exit(struct mx_dev *mx, int idx);
 void mx_stop_chip(struct mx_dev *mx);
 void mx_fail(struct mx_dev *mx, unsigned long generation, const char *why);
 void mx_quiesce(struct mx_dev *mx);
+int mx_bring_up(struct mx_dev *mx);
 int mx_restart(struct mx_dev *mx);
 void mx_revive(struct mx_dev *mx);
 void mx_condemn(struct mx_dev *mx);
@@ -409,12 +413,25 @@ void mx_shut(struct mx_dev *mx);
 void mx_reset_work(struct work_struct *work);
 unsigned long mx_timeout(struct mx_dev *mx, u64 ms);
 
+/* pci_errors.c, power.c */
+extern const struct pci_error_handlers mx_error_handlers;
+extern const struct dev_pm_ops mx_pm_ops;
+
+/* dump.c */
+void mx_announce(struct mx_dev *mx);
+void mx_dump_failure(struct mx_dev *mx, const char *why);
+
+/* ladder.c */
+int mx_progress(struct mx_dev *mx, struct mx_rq *rq, u64 *progress);
+void mx_queue_reset(struct mx_dev *mx, struct mx_queue *q);
+
 /* queue.c */
 int mx_queue_init(struct mx_dev *mx, struct mx_queue *q, u16 qid, u16 depth, u16 vector);
 void mx_queue_free(struct mx_queue *q);
-void mx_queue_start(struct mx_queue *q);
+void mx_queue_start(struct mx_queue *q, bool live);
+void mx_queue_open(struct mx_queue *q);
 void mx_queue_block(struct mx_queue *q);
-void mx_queue_fail(struct mx_queue *q);
+void mx_queue_fail(struct mx_queue *q, int error);
 int mx_queue_put(struct mx_queue *q, struct mx_rq *rq, struct mxaccel_sqe *sqe);
 void mx_queue_ring(struct mx_queue *q);
 void mx_queue_kick(struct mx_queue *q);
@@ -507,6 +524,7 @@ void mx_pages_unmap(struct mx_dev *mx, struct mx_pages *mem);
 /* buffer.c */
 int mx_buf_create(struct mx_file *file, void *arg);
 int mx_buf_free(struct mx_file *file, void *arg);
+int mx_buf_register(struct mx_file *file, struct mx_buf *buf, u32 handle);
 int mx_buf_mmap(struct mx_file *file, struct vm_area_struct *vma);
 void mx_buf_unmap(struct mx_dev *mx, struct mx_buf *buf);
 void mx_bufs_put(struct list_head *buffers, bool later);

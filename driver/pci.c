@@ -293,63 +293,6 @@ static void mx_shutdown(struct pci_dev *pdev)
 	mx_shut(pci_get_drvdata(pdev));
 }
 
-/* FLR, by sysfs or VFIO. The lock is held until mx_reset_done(). */
-static void mx_reset_prepare(struct pci_dev *pdev)
-{
-	struct mx_dev *mx = pci_get_drvdata(pdev);
-
-	mutex_lock(&mx->reset_lock);
-	mx_set_state(mx, MX_RESETTING);
-	mx_quiesce(mx);
-}
-
-static void mx_reset_done(struct pci_dev *pdev)
-{
-	struct mx_dev *mx = pci_get_drvdata(pdev);
-
-	mx_revive(mx);
-	mutex_unlock(&mx->reset_lock);
-}
-
-static pci_ers_result_t mx_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
-{
-	struct mx_dev *mx = pci_get_drvdata(pdev);
-
-	mx_record_error(mx, "PCI error, channel state %u", state);
-	mutex_lock(&mx->reset_lock);
-	mx_set_state(mx, MX_RESETTING);
-	mx_quiesce(mx);
-	if (state == pci_channel_io_perm_failure)
-		mx_set_state(mx, MX_DEAD);
-	mutex_unlock(&mx->reset_lock);
-	return state == pci_channel_io_perm_failure ? PCI_ERS_RESULT_DISCONNECT :
-						      PCI_ERS_RESULT_NEED_RESET;
-}
-
-static pci_ers_result_t mx_slot_reset(struct pci_dev *pdev)
-{
-	pci_restore_state(pdev);
-	pci_save_state(pdev);
-	return PCI_ERS_RESULT_RECOVERED;
-}
-
-static void mx_resume_after_error(struct pci_dev *pdev)
-{
-	struct mx_dev *mx = pci_get_drvdata(pdev);
-
-	mutex_lock(&mx->reset_lock);
-	mx_revive(mx);
-	mutex_unlock(&mx->reset_lock);
-}
-
-static const struct pci_error_handlers mx_error_handlers = {
-	.error_detected	= mx_error_detected,
-	.slot_reset	= mx_slot_reset,
-	.resume		= mx_resume_after_error,
-	.reset_prepare	= mx_reset_prepare,
-	.reset_done	= mx_reset_done,
-};
-
 static const struct pci_device_id mx_ids_table[] = {
 	{ PCI_DEVICE(MXACCEL_PCI_VENDOR_ID, MXACCEL_PCI_DEVICE_ID) },
 	{ }
@@ -363,6 +306,7 @@ static struct pci_driver mx_driver = {
 	.remove		= mx_remove,
 	.shutdown	= mx_shutdown,
 	.err_handler	= &mx_error_handlers,
+	.driver.pm	= pm_sleep_ptr(&mx_pm_ops),
 };
 
 static int __init mx_init(void)

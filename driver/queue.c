@@ -100,8 +100,8 @@ void mx_queue_free(struct mx_queue *q)
 	q->slots = NULL;
 }
 
-/* Empty rings, before the chip gets to know of them. */
-void mx_queue_start(struct mx_queue *q)
+/* Empty rings, before the chip gets to know of them; @live: and commands may follow. */
+void mx_queue_start(struct mx_queue *q, bool live)
 {
 	spin_lock(&q->cq_lock);
 	spin_lock(&q->sq_lock);
@@ -112,7 +112,7 @@ void mx_queue_start(struct mx_queue *q)
 	q->sq_tail = 0;
 	q->rung = 0;
 	q->nr_irq = 0;
-	q->live = true;
+	q->live = live;
 	q->shadowed = false;
 	if (q->shadow)
 		memset(q->shadow, 0, sizeof(*q->shadow));
@@ -360,8 +360,16 @@ void mx_queue_block(struct mx_queue *q)
 	spin_unlock(&q->cq_lock);
 }
 
-/* The chip was stopped: every command in flight on a blocked queue ends with ENODEV. */
-void mx_queue_fail(struct mx_queue *q)
+/* The chip knows the queue now. */
+void mx_queue_open(struct mx_queue *q)
+{
+	spin_lock(&q->sq_lock);
+	q->live = true;
+	spin_unlock(&q->sq_lock);
+}
+
+/* The chip has forgotten a blocked queue: every command in flight on it ends with @error. */
+void mx_queue_fail(struct mx_queue *q, int error)
 {
 	struct mx_ended ended = { .last = &ended.first };
 	struct mx_rq *rq;
@@ -374,7 +382,7 @@ void mx_queue_fail(struct mx_queue *q)
 			continue;
 		q->slots[i].rq = NULL;
 		rq->status = MXACCEL_ST_ABORTED;
-		rq->error = -ENODEV;
+		rq->error = error;
 		rq->field = 0;
 		rq->result = 0;
 		mx_ended_add(&ended, rq);

@@ -7,6 +7,7 @@
 #include <linux/delay.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/iopoll.h>
+#include <linux/module.h>
 
 #include "mxaccel_drv.h"
 #include "trace.h"
@@ -17,6 +18,7 @@
 static const char * const mx_state_names[] = {
 	[MX_PROBING]	= "probing",
 	[MX_LIVE]	= "live",
+	[MX_SUSPENDED]	= "suspended",
 	[MX_RESETTING]	= "resetting",
 	[MX_DEAD]	= "dead",
 	[MX_GONE]	= "gone",
@@ -43,14 +45,18 @@ bool mx_set_state(struct mx_dev *mx, enum mx_state state)
 	allowed = mx_state_may_follow(mx->state, state);
 	if (allowed) {
 		trace_mx_state(mx, mx->state, state);
-		if (mx->state == MX_LIVE)
+		/* Files outlive a sleep, unless something else follows it. */
+		if ((mx->state == MX_LIVE && state != MX_SUSPENDED) ||
+		    (mx->state == MX_SUSPENDED && state != MX_LIVE))
 			WRITE_ONCE(mx->generation, mx->generation + 1);
 		WRITE_ONCE(mx->state, state);
 		WRITE_ONCE(mx->live_gen, state == MX_LIVE ? mx->generation : 0);
 	}
 	spin_unlock(&mx->state_lock);
-	if (allowed)
+	if (allowed) {
 		wake_up_all(&mx->state_wait);
+		mx_announce(mx);
+	}
 	return allowed;
 }
 
@@ -151,9 +157,9 @@ static void mx_stop_locked(struct mx_dev *mx)
 		pci_clear_master(mx->pdev);
 	}
 
-	mx_queue_fail(&mx->admin);
+	mx_queue_fail(&mx->admin, -ENODEV);
 	for (i = 0; i < mx->nr_io; i++)
-		mx_queue_fail(&mx->io[i]);
+		mx_queue_fail(&mx->io[i], -ENODEV);
 }
 
 /* Stops the chip and ends every command in flight with ENODEV. */
@@ -183,6 +189,7 @@ void mx_fail(struct mx_dev *mx, unsigned long generation, const char *why)
 		mx_record_error(mx, "%s, status %#x%s: resetting the chip", why, status,
 				status == MX_ALL_ONES ? " (no answer)" :
 				status & MXACCEL_STATUS_FATAL ? " (fatal)" : "");
+		mx_dump_failure(mx, why);
 		if (mx_set_state(mx, MX_RESETTING))
 			queue_work(mx_workqueue, &mx->reset_work);
 		mx_stop_locked(mx);
@@ -231,7 +238,7 @@ static int mx_enable_chip(struct mx_dev *mx)
 	err = mx_wait_status(mx, false, &status);
 	if (err)
 		goto out;
-	mx_queue_start(&mx->admin);
+	mx_queue_start(&mx->admin, true);
 	writel(aqa, mx->regs + MXACCEL_REG_AQA);
 	lo_hi_writeq(mx->admin.sq_dma, mx->regs + MXACCEL_REG_ASQ);
 	lo_hi_writeq(mx->admin.cq_dma, mx->regs + MXACCEL_REG_ACQ);
@@ -270,48 +277,73 @@ static int mx_learn(struct mx_dev *mx)
 }
 
 /**
- * mx_restart() - start the chip after power-on or reset
- * @mx:		device in PROBING or RESETTING
+ * mx_bring_up() - make chip and queues work, whatever state the chip is in
+ * @mx:		device; the caller tells afterwards that it is LIVE
  *
- * With reset_lock. Return: 0, and the device is LIVE; or an error, and it is
- * DEAD (or still PROBING, for probe to clean up).
+ * With reset_lock. Return: 0; or an error, and the chip is stopped.
  */
-int mx_restart(struct mx_dev *mx)
+int mx_bring_up(struct mx_dev *mx)
 {
 	unsigned int i;
 	u32 scale;
 	int err;
 
 	lockdep_assert_held(&mx->reset_lock);
-	err = -ENODEV;
 	if (readl(mx->regs + MXACCEL_REG_ID) != MXACCEL_ID) {
 		mx_record_error(mx, "BAR0 does not answer as an MX1");
-		goto dead;
+		return -ENODEV;
 	}
 	scale = readl(mx->regs + MXACCEL_REG_TIMEOUT_SCALE);
 	mx->scale = clamp(scale, 1U, MX_SCALE_MAX);
 	pci_set_master(mx->pdev);
 
 	err = mx_enable_chip(mx);
-	if (err)
-		goto stop;
-	err = mx_learn(mx);
+	if (!err)
+		err = mx_learn(mx);
 	for (i = 0; !err && i < mx->nr_io; i++) {
-		mx_queue_start(&mx->io[i]);
+		mx_queue_start(&mx->io[i], true);
 		err = mx_create_qp(mx, &mx->io[i]);
 	}
 	if (err)
-		goto stop;
-	if (!mx_set_state(mx, MX_LIVE)) {
-		err = -ENODEV;
-		goto stop;
-	}
-	return 0;
+		mx_stop_chip(mx);
+	return err;
+}
 
-stop:
-	mx_stop_chip(mx);
-dead:
-	if (READ_ONCE(mx->state) == MX_RESETTING) {
+/* Function level reset, of a chip that is stopped; false if there is nobody to reset. */
+static bool mx_flr(struct mx_dev *mx)
+{
+	struct pci_dev *pdev = mx->pdev;
+
+	if (!pci_device_is_present(pdev))
+		return false;
+	dev_warn(&mx->dev, "resetting the PCI function\n");
+	if (pcie_reset_flr(pdev, PCI_RESET_DO_RESET))
+		return false;
+	pci_restore_state(pdev);
+	pci_save_state(pdev);
+	return true;
+}
+
+/**
+ * mx_restart() - start the chip after power-on or reset
+ * @mx:		device in PROBING or RESETTING
+ *
+ * With reset_lock. If a controller reset does not help, an FLR may. Return: 0, and
+ * the device is LIVE; or an error, and it is DEAD (or still PROBING, for probe to
+ * clean up).
+ */
+int mx_restart(struct mx_dev *mx)
+{
+	int err;
+
+	err = mx_bring_up(mx);
+	if (err && READ_ONCE(mx->state) == MX_RESETTING && mx_flr(mx))
+		err = mx_bring_up(mx);
+	if (!err && !mx_set_state(mx, MX_LIVE)) {
+		mx_stop_chip(mx);
+		err = -ENODEV;
+	}
+	if (err && READ_ONCE(mx->state) == MX_RESETTING) {
 		dev_err(&mx->dev,
 			"restart failed (%d): device is dead; try 'echo 1 > /sys/bus/pci/devices/%s/reset'\n",
 			err, pci_name(mx->pdev));

@@ -29,6 +29,7 @@ struct mx_rq;
  * enum mx_state - life of a device; changed by mx_set_state() only
  * @MX_PROBING:	probe is under way; nobody can open it yet
  * @MX_LIVE:	works
+ * @MX_SUSPENDED: the system sleeps; files live on
  * @MX_RESETTING: being reset: files of before are dead, new opens wait
  * @MX_DEAD:	does not answer; an FLR through sysfs may revive it
  * @MX_GONE:	driver unbound or hardware removed; final
@@ -36,6 +37,7 @@ struct mx_rq;
 enum mx_state {
 	MX_PROBING,
 	MX_LIVE,
+	MX_SUSPENDED,
 	MX_RESETTING,
 	MX_DEAD,
 	MX_GONE,
@@ -46,7 +48,8 @@ static inline bool mx_state_may_follow(enum mx_state from, enum mx_state to)
 {
 	static const u8 next[] = {
 		[MX_PROBING]	= BIT(MX_LIVE) | BIT(MX_DEAD) | BIT(MX_GONE),
-		[MX_LIVE]	= BIT(MX_RESETTING) | BIT(MX_GONE),
+		[MX_LIVE]	= BIT(MX_SUSPENDED) | BIT(MX_RESETTING) | BIT(MX_GONE),
+		[MX_SUSPENDED]	= BIT(MX_LIVE) | BIT(MX_RESETTING) | BIT(MX_GONE),
 		[MX_RESETTING]	= BIT(MX_LIVE) | BIT(MX_DEAD) | BIT(MX_GONE),
 		[MX_DEAD]	= BIT(MX_RESETTING) | BIT(MX_GONE),
 		[MX_GONE]	= 0,
