@@ -49,7 +49,7 @@ help:
 	@echo 'make bench-analog  speed of analog products beside numpy'
 	@echo 'make study      accuracy of a model on analog crossbars: tables and pictures'
 	@echo 'make bench      speed beside peers, in one run (Documentation/bench.rst)'
-	@echo 'make lint       checkpatch and sparse'
+	@echo 'make lint       checkpatch, kernel-doc, pahole, coccinelle, sparse, clang'
 	@echo 'make clean      remove build/ (the cache stays: see scripts/lib.sh)'
 	@echo './mxvm --help   how to run a command in the VM'
 
@@ -109,7 +109,7 @@ bench-analog:
 	@$(or $(MXACCEL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mxaccel)/venv/bin/python3 \
 		scripts/bench-analog
 
-lint:
+lint: kernels
 	@scripts/lint $(KERNELS)
 
 clean:
