@@ -3,6 +3,9 @@
  * Cells in plain C, 16 at a time, compiled once per instruction set: include after
  * defining KERNEL. The lanes never meet, so that every set computes the same bits.
  */
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
 #include <string.h>
 
 #include "analog_draw.h"
@@ -13,12 +16,73 @@
 /* 2^32: rates are in its parts, exactly, because a double has 53 bits. */
 #define ALL_OF 4294967296.0
 
+#ifdef __AVX512F__
+
+/* High and low halves of the products of 16 numbers by @m */
+static inline void multiply_lanes(__m512i c, __m512i m, __m512i *high, __m512i *low)
+{
+	__m512i even = _mm512_mul_epu32(c, m), odd = _mm512_mul_epu32(_mm512_srli_epi64(c, 32), m);
+
+	*high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+	*low = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
+
+/* Compilers take multiplications of 64 bits for these of 32. */
+static inline void philox_rounds(uint64_t key, uint32_t c[4][COLS])
+{
+	const __m512i m0 = _mm512_set1_epi64(0xd2511f53), m1 = _mm512_set1_epi64(0xcd9e8d57);
+	__m512i c0 = _mm512_loadu_si512(c[0]), c1 = _mm512_loadu_si512(c[1]);
+	__m512i c2 = _mm512_loadu_si512(c[2]), c3 = _mm512_loadu_si512(c[3]);
+	__m512i high0, low0, high1, low1;
+	uint32_t k0 = key, k1 = key >> 32;
+	int round;
+
+	for (round = 0; round < 10; round++) {
+		multiply_lanes(c0, m0, &high0, &low0);
+		multiply_lanes(c2, m1, &high1, &low1);
+		c0 = _mm512_xor_si512(_mm512_xor_si512(high1, c1), _mm512_set1_epi32(k0));
+		c1 = low1;
+		c2 = _mm512_xor_si512(_mm512_xor_si512(high0, c3), _mm512_set1_epi32(k1));
+		c3 = low0;
+		k0 += 0x9e3779b9;
+		k1 += 0xbb67ae85;
+	}
+	_mm512_storeu_si512(c[0], c0);
+	_mm512_storeu_si512(c[1], c1);
+	_mm512_storeu_si512(c[2], c2);
+	_mm512_storeu_si512(c[3], c3);
+}
+
+#else
+
+static inline void philox_rounds(uint64_t key, uint32_t c[4][COLS])
+{
+	uint32_t k0 = key, k1 = key >> 32;
+	int round, t;
+
+	for (round = 0; round < 10; round++) {
+		for (t = 0; t < COLS; t++) {
+			uint64_t p0 = (uint64_t)0xd2511f53 * c[0][t];
+			uint64_t p1 = (uint64_t)0xcd9e8d57 * c[2][t];
+			uint32_t c1 = c[1][t], c3 = c[3][t];
+
+			c[0][t] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+			c[1][t] = (uint32_t)p1;
+			c[2][t] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+			c[3][t] = (uint32_t)p0;
+		}
+		k0 += 0x9e3779b9;
+		k1 += 0xbb67ae85;
+	}
+}
+
+#endif
+
 /* Philox for 16 counters at once: see philox.h */
 static inline void philox_lanes(uint64_t key, const struct mx_lanes *lanes, uint32_t high,
 				uint32_t use, uint32_t age, uint32_t out[4][COLS])
 {
-	uint32_t k0 = key, k1 = key >> 32;
-	int round, t;
+	int t;
 
 	for (t = 0; t < COLS; t++) {
 		out[0][t] = (uint32_t)lanes->place[t];
@@ -27,20 +91,7 @@ static inline void philox_lanes(uint64_t key, const struct mx_lanes *lanes, uint
 		out[2][t] = use == MX_PHILOX_CELL_RTN ? lanes->which[t] << 8 | use : use;
 		out[3][t] = use == MX_PHILOX_CELL_RTN ? age : lanes->which[t];
 	}
-	for (round = 0; round < 10; round++) {
-		for (t = 0; t < COLS; t++) {
-			uint64_t p0 = (uint64_t)0xd2511f53 * out[0][t];
-			uint64_t p1 = (uint64_t)0xcd9e8d57 * out[2][t];
-			uint32_t c1 = out[1][t], c3 = out[3][t];
-
-			out[0][t] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-			out[1][t] = (uint32_t)p1;
-			out[2][t] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-			out[3][t] = (uint32_t)p0;
-		}
-		k0 += 0x9e3779b9;
-		k1 += 0xbb67ae85;
-	}
+	philox_rounds(key, out);
 }
 
 /* mx_normal() of 16 numbers */
