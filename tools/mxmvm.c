@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "analog.h"
+#include "analog_sense.h"
 #include "chip_file.h"
 #include "npy.h"
 #include "pool.h"
@@ -197,9 +197,6 @@ static void read_chip(const struct options *o, struct mx_chip_config *config)
 		set_key(&file, o->set[i]);
 	if (mx_chip_config_parse(config, file.name, file.text, file.bytes, err, sizeof(err)))
 		stop(1, "%s: %s", file.path, err);
-	if (config->kind == MX_SYNERGY)
-		stop(1, "%s: chips of organisation synergy keep weights in dense banks, which do not multiply; use an inplace or traditional one",
-		     file.path);
 	chip_file_free(&file);
 }
 
@@ -298,8 +295,10 @@ static void print_cells(const struct mx_analog *analog, const struct mx_analog_p
 		       report.least.offset, report.most.offset);
 }
 
-static void multiply(const struct options *o, const struct mx_analog *analog,
-		     const struct npy_matrix *w, const struct npy_matrix *x)
+/* @bank: where the weights are sensed first, of a synergy chip; or NULL */
+static void multiply(const struct options *o, const struct mx_analog *bank,
+		     const struct mx_analog *analog, const struct npy_matrix *w,
+		     const struct npy_matrix *x)
 {
 	size_t k = w->cols, n = w->rows, rows = x->rows, i, j, bytes;
 	size_t shape[5] = { mx_analog_groups(analog, k), analog->slices, analog->steps, n, rows };
@@ -314,6 +313,7 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 		.x = x->data, .x_stride = k, .rows = rows,
 		.no_proof = o->convert_all, .put = put, .arg = &result,
 	};
+	int8_t *sensed = NULL;
 	uint64_t *noise_key = NULL;
 	double best = 0;
 
@@ -327,6 +327,10 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	for (i = 0; noise_key && i < rows; i++)
 		noise_key[i] = mx_noise_key(o->reading, 0, i);
 	product.noise_key = noise_key;
+	if (bank) {
+		sensed = need(mx_bank_sense(bank, &weights, pool), "the banks");
+		weights.panels = sensed;
+	}
 	prepared = need(mx_analog_prepare(analog, &weights, pool), "the cells");
 	product.prepared = prepared;
 	for (i = 0, bytes = sizeof(int32_t); i < 5; i++)
@@ -358,6 +362,7 @@ static void multiply(const struct options *o, const struct mx_analog *analog,
 	free(product.sums);
 	free(product.codes);
 	free(result.y);
+	free(sensed);
 	free(panels);
 	mx_pool_free(pool);
 }
@@ -368,12 +373,21 @@ int main(int argc, char **argv)
 	struct options options = { 0 };
 	struct mx_chip_config config;
 	struct npy_matrix w, x;
-	struct mx_analog analog;
+	struct mx_analog bank, analog;
 	char err[4352];
 
 	parse(&options, argc, argv);
 	read_chip(&options, &config);
-	mx_analog_init(&analog, &config, options.seed);
+	if (config.kind == MX_SYNERGY && !mx_small_converts(&config))
+		stop(1, "a row of digits of %" PRIu32 " and %" PRIu32
+		     " bits is more than the %" PRIu32 "-bit converters of the small crossbars tell apart",
+		     config.dac_bits, config.digit_bits, config.adc_bits);
+	if (config.kind == MX_SYNERGY) {
+		mx_bank_init(&bank, &config, options.seed);
+		mx_small_init(&analog, &config, options.seed);
+	} else {
+		mx_analog_init(&analog, &config, options.seed);
+	}
 	if (!config.analog.adc_steps[0])
 		stop(1, "%s has adc_range = calibrated without adc_step_0 and so on, as images can bring them: give --set analog.adc_step_0=1 ...",
 		     options.chip);
@@ -381,7 +395,7 @@ int main(int argc, char **argv)
 	    npy_read_matrix(options.x, x_types, &x, err, sizeof(err)))
 		stop(1, "%s", err);
 	check_operands(&options, &analog, &w, &x);
-	multiply(&options, &analog, &w, &x);
+	multiply(&options, config.kind == MX_SYNERGY ? &bank : NULL, &analog, &w, &x);
 	free(w.data);
 	free(x.data);
 	return 0;

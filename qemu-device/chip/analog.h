@@ -139,6 +139,9 @@ struct mx_correction {
 struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
 					     const struct mx_analog_weights *weights,
 					     struct mx_pool *pool);
+/* Panels of its weights; and gives it those to free, on which its cells depend with age. */
+const int8_t *mx_analog_prepared_panels(const struct mx_analog_prepared *prepared);
+void mx_analog_prepared_own(struct mx_analog_prepared *prepared, int8_t *panels);
 /* Whether the cells of @prepared are those of @weights: programmed and aged alike. */
 bool mx_analog_prepared_fits(const struct mx_analog_prepared *prepared,
 			     const struct mx_analog_weights *weights);

@@ -234,11 +234,22 @@ struct mx_analog_prepared *mx_analog_prepare(const struct mx_analog *analog,
 	return prepared;
 }
 
+const int8_t *mx_analog_prepared_panels(const struct mx_analog_prepared *prepared)
+{
+	return prepared->w.panels;
+}
+
+void mx_analog_prepared_own(struct mx_analog_prepared *prepared, int8_t *panels)
+{
+	prepared->own_panels = panels;
+}
+
 bool mx_analog_prepared_fits(const struct mx_analog_prepared *prepared,
 			     const struct mx_analog_weights *weights)
 {
 	const struct mx_analog_keys *keys = &prepared->a->keys;
-	bool ages = keys->drift_nu > 0 || keys->drift_nu_sigma > 0 || keys->rtn_share > 0;
+	bool ages = keys->drift_nu > 0 || keys->drift_nu_sigma > 0 || keys->rtn_share > 0 ||
+		    prepared->own_panels;
 
 	return prepared->w.epoch == weights->epoch && (!ages || prepared->w.age == weights->age);
 }
@@ -263,6 +274,8 @@ void mx_analog_prepared_free(struct mx_analog_prepared *prepared)
 		free(panel->hard);
 		free(panel->bytes);
 	}
+	if (prepared)
+		free(prepared->own_panels);
 	free(prepared);
 }
 

@@ -53,6 +53,7 @@ struct mx_panel {
 /**
  * struct mx_analog_prepared - the weights of a product
  * @lsb:	counts of a code, of each slice
+ * @own_panels:	@w.panels, if they are to be freed: weights as sensed at that age
  * @groups:	of rows
  * @some_wide:	some cells are
  * @stuck, @spares: see struct mx_analog_report
@@ -61,6 +62,7 @@ struct mx_analog_prepared {
 	const struct mx_analog *a;
 	struct mx_analog_weights w;
 	int32_t lsb[MX_MAX_SLICES];
+	int8_t *own_panels;
 	size_t groups;
 	size_t nr_panels;
 	atomic_bool some_wide;

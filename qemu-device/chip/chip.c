@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "analog.h"
+#include "analog_sense.h"
 #include "area.h"
 #include "directory.h"
 #include "kernels.h"
@@ -13,6 +13,22 @@
 int mx_fidelity_from_name(const char *name)
 {
 	return !strcmp(name, "exact") ? MX_EXACT : !strcmp(name, "analog") ? MX_ANALOG : -1;
+}
+
+static bool analog_new(struct mx_chip *chip)
+{
+	chip->analog = malloc(sizeof(*chip->analog));
+	if (!chip->analog)
+		return false;
+	if (chip->config.kind != MX_SYNERGY) {
+		mx_analog_init(chip->analog, &chip->config, chip->params.seed);
+		return true;
+	}
+	mx_small_init(chip->analog, &chip->config, chip->params.seed);
+	chip->bank = malloc(sizeof(*chip->bank));
+	if (chip->bank)
+		mx_bank_init(chip->bank, &chip->config, chip->params.seed);
+	return chip->bank;
 }
 
 struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
@@ -25,10 +41,11 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 			 mx_isa_name(params->isa));
 		return NULL;
 	}
-	if (params->fidelity == MX_ANALOG && config->kind == MX_SYNERGY) {
+	if (params->fidelity == MX_ANALOG && config->kind == MX_SYNERGY &&
+	    !mx_small_converts(config)) {
 		snprintf(err, err_bytes,
-			 "fidelity=analog: chip %s is of organisation synergy, whose products are exact; inplace and traditional chips compute in their cells",
-			 config->name);
+			 "fidelity=analog: a row of digits of %u and %u bits is more than the %u-bit converters of the small crossbars tell apart",
+			 config->dac_bits, config->digit_bits, config->adc_bits);
 		return NULL;
 	}
 	chip = calloc(1, sizeof(*chip));
@@ -47,14 +64,10 @@ struct mx_chip *mx_chip_new(const struct mx_chip_config *config,
 		mx_chip_free(chip);
 		return NULL;
 	}
-	if (params->fidelity == MX_ANALOG) {
-		chip->analog = malloc(sizeof(*chip->analog));
-		if (!chip->analog) {
-			snprintf(err, err_bytes, "out of memory for a chip");
-			mx_chip_free(chip);
-			return NULL;
-		}
-		mx_analog_init(chip->analog, config, params->seed);
+	if (params->fidelity == MX_ANALOG && !analog_new(chip)) {
+		snprintf(err, err_bytes, "out of memory for a chip");
+		mx_chip_free(chip);
+		return NULL;
 	}
 	chip->directory = mx_directory_new(chip, err, err_bytes);
 	if (!chip->directory ||
@@ -75,6 +88,7 @@ void mx_chip_free(struct mx_chip *chip)
 	pthread_mutex_destroy(&chip->count_lock);
 	pthread_mutex_destroy(&chip->job_lock);
 	free(chip->analog);
+	free(chip->bank);
 	free(chip);
 }
 

@@ -95,7 +95,7 @@ int mx_fidelity_from_name(const char *name);
  * @threads:	worker threads for jobs, 1 .. 64; 0: one per online CPU
  * @isa:	instruction set of the kernels; the bits do not depend on it
  * @seed:	serial number of the chip
- * @fidelity:	ANALOG: inplace and traditional organisations only
+ * @fidelity:	how stationary products are computed
  * @age:	what the chip's clock shall show, see mx_chip_set_age(); 0: what it showed when
  *		the power went, 0 of a new chip
  * @nv_fd:	file of mx_chip_nv_bytes() that is the non-volatile area, all zero for

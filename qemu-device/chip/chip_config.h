@@ -76,6 +76,8 @@ struct mx_analog_keys {
 	double drift_nu_sigma;		/* and standard deviation */
 	double rtn_share;		/* share of the cells with random telegraph noise */
 	double rtn_amplitude;		/* share of its conductance that such a cell loses at times */
+	double small_rtn_share;		/* synergy: the same of the computation crossbars */
+	double small_rtn_amplitude;
 	double on_off_ratio;		/* highest to lowest conductance; 0: infinite */
 	double wire_ohm;		/* segment of a wordline or bitline between neighbours */
 	double cell_ohm;		/* cell at its highest level */

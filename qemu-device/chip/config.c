@@ -361,6 +361,30 @@ static void check_arrays_effects(struct parser *p)
 		     a->redundant_slices, a->redundant_copies);
 }
 
+/* Effects of cells, of any organisation. */
+static void check_cells(struct parser *p)
+{
+	const struct mx_analog_keys *a = &p->config->analog;
+
+	if (a->on_off_ratio != 0 && a->on_off_ratio < 2)
+		fail(p, line_of(p, "analog", "on_off_ratio"),
+		     "on_off_ratio = %g: must be 2 at least, or 0 for infinite",
+		     a->on_off_ratio);
+	if (a->stuck_at_0 + a->stuck_at_1 > 1)
+		fail(p, line_of(p, "analog", "stuck_at_1"),
+		     "stuck_at_0 = %g and stuck_at_1 = %g are more than all cells together",
+		     a->stuck_at_0, a->stuck_at_1);
+	if ((a->rtn_share > 0) != (a->rtn_amplitude > 0))
+		fail(p, line_of(p, "analog", a->rtn_share > 0 ? "rtn_share" : "rtn_amplitude"),
+		     "rtn_share = %g and rtn_amplitude = %g: one without the other has no effect",
+		     a->rtn_share, a->rtn_amplitude);
+	if ((a->small_rtn_share > 0) != (a->small_rtn_amplitude > 0))
+		fail(p, line_of(p, "analog", a->small_rtn_share > 0 ? "small_rtn_share" :
+							      "small_rtn_amplitude"),
+		     "small_rtn_share = %g and small_rtn_amplitude = %g: one without the other has no effect",
+		     a->small_rtn_share, a->small_rtn_amplitude);
+}
+
 static void check_analog(struct parser *p)
 {
 	const struct mx_chip_config *c = p->config;
@@ -375,18 +399,7 @@ static void check_analog(struct parser *p)
 		fail(p, line_of(p, "large", "adc_bits"),
 		     "adc_bits = %" PRIu32 ": a differential sum has a sign, which takes 2 bits at least",
 		     c->large_adc_bits);
-	if (a->on_off_ratio != 0 && a->on_off_ratio < 2)
-		fail(p, line_of(p, "analog", "on_off_ratio"),
-		     "on_off_ratio = %g: must be 2 at least, or 0 for infinite",
-		     a->on_off_ratio);
-	if (a->stuck_at_0 + a->stuck_at_1 > 1)
-		fail(p, line_of(p, "analog", "stuck_at_1"),
-		     "stuck_at_0 = %g and stuck_at_1 = %g are more than all cells together",
-		     a->stuck_at_0, a->stuck_at_1);
-	if ((a->rtn_share > 0) != (a->rtn_amplitude > 0))
-		fail(p, line_of(p, "analog", a->rtn_share > 0 ? "rtn_share" : "rtn_amplitude"),
-		     "rtn_share = %g and rtn_amplitude = %g: one without the other has no effect",
-		     a->rtn_share, a->rtn_amplitude);
+	check_cells(p);
 	check_arrays_effects(p);
 	check_adc_steps(p);
 	/* Cells reach four times the highest level, in 1/32 of a count: see analog_cells.c. */
@@ -412,7 +425,9 @@ static void check_geometry(struct parser *p)
 		check_banks(p);
 	else
 		check_arrays(p);
-	if (!p->failed && c->kind != MX_SYNERGY)
+	if (!p->failed && c->kind == MX_SYNERGY)
+		check_cells(p);
+	else if (!p->failed)
 		check_analog(p);
 	if (p->failed)
 		return;
@@ -431,9 +446,14 @@ static void check_geometry(struct parser *p)
 /* Fields that follow from others. */
 static void complete(struct mx_chip_config *config)
 {
+	size_t i;
+
 	strcpy(config->organisation, mx_keys[0].words[config->kind]);
 	if (config->kind == MX_TRADITIONAL)
 		config->subarrays = 1;	/* each has its own ADC */
+	/* The small crossbars count: a code is a count. */
+	for (i = 0; config->kind == MX_SYNERGY && i < MX_MAX_SLICES; i++)
+		config->analog.adc_steps[i] = 1;
 }
 
 int mx_chip_config_parse(struct mx_chip_config *config, const char *name,

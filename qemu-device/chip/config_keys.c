@@ -19,7 +19,11 @@
 #define WORD(orgs, section, name, field, words) \
 	{ orgs, section, name, AT(field), MX_KEY_WORD, 0, 0, words, false }
 
-/* Of [analog], which all organisations have whose cells compute. */
+/* Of [analog]: effects of any cells; what computes in LARGE cells; synergy's small crossbars. */
+#define CELLS(name, max) \
+	{ ALL, "analog", #name, AT(analog.name), MX_KEY_REAL, 0, max, NULL, true }
+#define SMALL(name, max) \
+	{ S, "analog", #name, AT(analog.name), MX_KEY_REAL, 0, max, NULL, true }
 #define ANALOG(name, max) \
 	{ I | T, "analog", #name, AT(analog.name), MX_KEY_REAL, 0, max, NULL, true }
 #define ANALOG_KEY(name, field, min, max) \
@@ -185,16 +189,18 @@ const struct mx_key mx_keys[] = {
 	ANALOG_KEY("adc_step_5", adc_steps[5], 0, 1 << 20),
 	ANALOG_KEY("adc_step_6", adc_steps[6], 0, 1 << 20),
 	ANALOG_KEY("adc_step_7", adc_steps[7], 0, 1 << 20),
-	ANALOG(program_sigma, 1),
-	ANALOG(program_sigma_prop, 1),
-	ANALOG(stuck_at_0, 1),
-	ANALOG(stuck_at_1, 1),
-	ANALOG(on_off_ratio, 1000000000),
+	CELLS(program_sigma, 1),
+	CELLS(program_sigma_prop, 1),
+	CELLS(stuck_at_0, 1),
+	CELLS(stuck_at_1, 1),
+	CELLS(on_off_ratio, 1000000000),
 	ANALOG(read_sigma, 1),
-	ANALOG(drift_nu, 1),
-	ANALOG(drift_nu_sigma, 1),
-	ANALOG(rtn_share, 1),
-	ANALOG(rtn_amplitude, 1),
+	CELLS(drift_nu, 1),
+	CELLS(drift_nu_sigma, 1),
+	CELLS(rtn_share, 1),
+	CELLS(rtn_amplitude, 1),
+	SMALL(small_rtn_share, 1),
+	SMALL(small_rtn_amplitude, 1),
 	ANALOG(wire_ohm, 1000),
 	ANALOG(cell_ohm, 1000000000),
 	ANALOG_KEY("spare_cols", spare_cols, 0, 64),

@@ -151,8 +151,8 @@ uint16_t mx_op_pool(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_matmul_analog(struct mx_run *run, const struct mxaccel_op *op,
 			     struct mx_profile *profile);
-/* Whether an analog product is the exact one: its conversions are proved to lose nothing. */
-bool mx_op_is_lossless(struct mx_run *run, const struct mxaccel_op *op);
+/* Of an analog product whose conversions are proved to lose nothing, the weights; else NULL. */
+const int8_t *mx_op_lossless_panels(struct mx_run *run, const struct mxaccel_op *op);
 uint16_t mx_op_dyn(struct mx_run *run, const struct mxaccel_op *op);
 
 /* Freed by mx_run_free(); NULL without memory. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Stationary products with fidelity=analog. */
-#include "analog.h"
+#include <stdlib.h>
+
+#include "analog_sense.h"
 #include "exec.h"
 
 /* Rows that one piece of quantising takes. */
@@ -56,13 +58,35 @@ static void put(void *arg, size_t row, size_t nr_rows, size_t col,
 	}
 }
 
+/* Of a synergy chip: the weights as its banks give them. NULL without memory. */
+static struct mx_analog_prepared *prepare_sensed(struct mx_run *run,
+						 struct mx_analog_weights weights)
+{
+	struct mx_analog_prepared *prepared;
+	int8_t *sensed = NULL;
+
+	if (run->chip->bank->effects) {
+		sensed = mx_bank_sense(run->chip->bank, &weights, run->chip->pool);
+		if (!sensed)
+			return NULL;
+		weights.panels = sensed;
+	}
+	prepared = mx_analog_prepare(run->chip->analog, &weights, run->chip->pool);
+	if (prepared)
+		mx_analog_prepared_own(prepared, sensed);
+	else
+		free(sensed);
+	return prepared;
+}
+
 /* Of an op; made when it first runs with cells of this age, and kept. NULL without memory. */
 static const struct mx_analog_prepared *prepared_of(struct mx_run *run, const struct mxaccel_op *op)
 {
 	struct mx_analog_weights weights = {
 		.panels = mx_param(run, op->w_off), .place = op->w_off, .k = op->k, .n = op->n,
 		.age = run->age, .epoch = run->epoch, .isa = run->chip->params.isa,
-		.steps = mx_model_steps(&run->chip->config, run->model, op),
+		.steps = run->chip->bank ? NULL :
+			 mx_model_steps(&run->chip->config, run->model, op),
 	};
 	struct mx_analog_prepared **prepared = &run->model->prepared[op - run->model->op];
 
@@ -70,16 +94,18 @@ static const struct mx_analog_prepared *prepared_of(struct mx_run *run, const st
 		mx_analog_prepared_free(*prepared);
 		*prepared = NULL;
 	}
-	if (!*prepared)
+	if (!*prepared && run->chip->bank)
+		*prepared = prepare_sensed(run, weights);
+	else if (!*prepared)
 		*prepared = mx_analog_prepare(run->chip->analog, &weights, run->chip->pool);
 	return *prepared;
 }
 
-bool mx_op_is_lossless(struct mx_run *run, const struct mxaccel_op *op)
+const int8_t *mx_op_lossless_panels(struct mx_run *run, const struct mxaccel_op *op)
 {
 	const struct mx_analog_prepared *prepared = prepared_of(run, op);
 
-	return prepared && mx_analog_lossless(prepared);
+	return prepared && mx_analog_lossless(prepared) ? mx_analog_prepared_panels(prepared) : NULL;
 }
 
 /*

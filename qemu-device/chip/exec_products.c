@@ -152,8 +152,11 @@ uint16_t mx_op_matmul(struct mx_run *run, const struct mxaccel_op *op)
 		note_largest(run, op, profile->largest);
 	if (profile && !profile->target)
 		profile = NULL;
-	if (run->chip->analog && (profile || !mx_op_is_lossless(run, op)))
-		return mx_op_matmul_analog(run, op, profile);
+	if (run->chip->analog) {
+		gemm.panels = mx_op_lossless_panels(run, op);
+		if (profile || !gemm.panels)
+			return mx_op_matmul_analog(run, op, profile);
+	}
 	work.act = mx_buffer_get(&run->act, work.rows * work.stride);
 	work.scale = mx_buffer_get(&run->scale, work.rows * sizeof(float));
 	if (!work.act || !work.scale)

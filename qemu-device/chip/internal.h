@@ -53,6 +53,7 @@ struct mx_chip {
 	struct mx_chip_params params;
 	const struct mx_kernels *kernels;
 	struct mx_analog *analog;	/* NULL: fidelity=exact */
+	struct mx_analog *bank;		/* of synergy, where weights are sensed first; else NULL */
 	struct mx_pool *pool;
 	struct mx_directory *directory;	/* has its own lock */
 	pthread_mutex_t job_lock;	/* held while a job runs: the chip runs one at a time */

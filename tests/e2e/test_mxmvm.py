@@ -138,7 +138,6 @@ def test_bad_operands_are_refused(tmp_path):
             options=settings(input="sign_magnitude"))
     refused("weight [0, 2] is -128", w=np.array([[1, 1, -128]], np.int8),
             options=settings(cell_bits=1))
-    refused("do not multiply", chip="mx1")
     refused("cannot open chip file", chip="/nowhere/chip.ini")
     done = run(BIN / "mxmvm", "--chip", "mx1-inplace", check=False)
     assert done.returncode == 2 and "--w is missing" in done.stderr

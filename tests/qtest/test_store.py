@@ -33,7 +33,6 @@ def with_store(folder, store, chip="tiny"):
 
 def test_analog_cells_need_a_chip_that_has_them(folder):
     inplace = f"chip={CHIPS}/mx1-inplace.ini"
-    refused(folder, f"chip={CHIPS}/mx1.ini,fidelity=analog", "organisation synergy")
     refused(folder, f"{inplace},fidelity=real", "fidelity 'real' is not one of exact, analog")
     refused(folder, f"{inplace},age=5", "age=5", "fidelity=analog")
     refused(folder, f"{inplace},fidelity=analog,age=1000000001", "at most 1000000000 seconds")
