@@ -131,8 +131,13 @@ if mxrun --refresh 1 2>error; then exit 1; fi
 
 
 def test_what_cannot_be_analog_is_refused(image, ids, tmp_path):
-    done = infer(image, ids, tmp_path, "sim:mx1,fidelity=analog", check=False)
-    assert done.returncode == 1 and "organisation synergy" in done.stderr
+    text = (TOP / "qemu-device/chips/mx1.ini").read_text()
+    text, found = re.subn(r"(?m)^digit_bits = 1", "digit_bits = 4", text)
+    assert found == 1
+    (tmp_path / "digits.ini").write_text(text)
+    done = infer(image, ids, tmp_path, f"sim:{tmp_path / 'digits.ini'},fidelity=analog",
+                 check=False)
+    assert done.returncode == 1 and "digits of 1 and 4 bits is more than the 2-bit" in done.stderr
     for age, part in (("5", "age=5: cells have no age"), ("-1", "age=-1 is not a number"),
                       ("1000000001", "is not a number from 0 to 1000000000")):
         done = infer(image, ids, tmp_path, f"sim:mx1-inplace,age={age}", check=False)
