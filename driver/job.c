@@ -227,6 +227,7 @@ static int mx_job_queue(struct mx_job *job, const struct mxaccel_submit *submit)
 	struct mx_dev *mx = job->file->mx;
 	u32 timeout_ms = submit->timeout_ms;
 	struct mxaccel_sqe sqe = { .opcode = MXACCEL_IO_NOP };
+	struct mx_queue *q;
 	int err;
 
 	job->patience = 0;
@@ -247,7 +248,10 @@ static int mx_job_queue(struct mx_job *job, const struct mxaccel_submit *submit)
 	err = mx_job_enlist(job);
 	if (err)
 		return err;
-	err = mx_queue_put(&mx->io[raw_smp_processor_id() % mx->nr_io], &job->rq, &sqe);
+	q = &mx->io[raw_smp_processor_id() % mx->nr_io];
+	/* Before it is given away: it may complete, and be gone, at any time after that. */
+	trace_mx_job_submit(mx, job->completion.job, job->file->ctx, q->qid, &sqe);
+	err = mx_queue_put(q, &job->rq, &sqe);
 	/* A live file finds only a queue closed that is being made anew. */
 	if (err == -ENODEV && !mx_file_dead(job->file))
 		err = -EAGAIN;

@@ -14,15 +14,13 @@
 #include "mxaccel_drv.h"
 
 TRACE_EVENT(mx_job_submit,
-	TP_PROTO(const struct mx_dev *mx, u64 job, u32 ctx, u16 qid, u16 cid,
-		 const struct mxaccel_sqe *sqe),
-	TP_ARGS(mx, job, ctx, qid, cid, sqe),
+	TP_PROTO(const struct mx_dev *mx, u64 job, u32 ctx, u16 qid, const struct mxaccel_sqe *sqe),
+	TP_ARGS(mx, job, ctx, qid, sqe),
 	TP_STRUCT__entry(
 		__field(int, dev)
 		__field(u64, job)
 		__field(u32, ctx)
 		__field(u16, qid)
-		__field(u16, cid)
 		__field(u32, model)
 		__field(u16, entry)
 		__field(u32, nr_seq)
@@ -33,15 +31,14 @@ TRACE_EVENT(mx_job_submit,
 		__entry->job = job;
 		__entry->ctx = ctx;
 		__entry->qid = qid;
-		__entry->cid = cid;
 		__entry->model = le32_to_cpu(sqe->job.model);
 		__entry->entry = le16_to_cpu(sqe->job.entry);
 		__entry->nr_seq = le32_to_cpu(sqe->job.nr_seq);
 		__entry->tokens = le32_to_cpu(sqe->job.tokens);
 	),
-	TP_printk("mxaccel%d job=%llu ctx=%u queue=%u cid=%#x model=%u entry=%u nr_seq=%u tokens=%u",
-		  __entry->dev, __entry->job, __entry->ctx, __entry->qid, __entry->cid,
-		  __entry->model, __entry->entry, __entry->nr_seq, __entry->tokens)
+	TP_printk("mxaccel%d job=%llu ctx=%u queue=%u model=%u entry=%u nr_seq=%u tokens=%u",
+		  __entry->dev, __entry->job, __entry->ctx, __entry->qid, __entry->model,
+		  __entry->entry, __entry->nr_seq, __entry->tokens)
 );
 
 TRACE_EVENT(mx_job_complete,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The kselftest programs, which run in the VM. Their harness is the kernel's own.
 
-SELFTEST_PROGS   := ioctls buffers models jobs uring isolation lifetime sysfs fail_nth suspend
+SELFTEST_PROGS   := ioctls buffers models jobs uring isolation lifetime sysfs observe fail_nth suspend
 SELFTEST_HARNESS := $(B)/kselftest/kselftest_harness.h
 SELFTEST_OBJS    := $(B)/obj/selftests/mxtest.o $(B)/obj/selftests/testmodel.o
 SELFTEST_BINS    := $(SELFTEST_PROGS:%=$(B)/selftests/%)
