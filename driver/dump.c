@@ -105,8 +105,8 @@ void mx_dump_failure(struct mx_dev *mx, const char *why)
 
 	if (!dump.text)
 		return;
-	mx_dump(&dump, "mxaccel core dump, version 1\ndevice: %s\nchip: %.32s\n", dev_name(&mx->dev),
-		mx->identity->chip);
+	mx_dump(&dump, "mxaccel core dump, version 1\ndevice: %s\nchip: %.32s\n",
+		dev_name(&mx->dev), mx->identity->chip);
 	mx_dump(&dump, "reason: %s\nstate: %s\ngeneration: %lu\nresets: %u\njobs: %d\n", why,
 		mx_state_name(mx->state), mx->generation, mx->resets, atomic_read(&mx->jobs));
 	mx_dump_registers(&dump, mx);
