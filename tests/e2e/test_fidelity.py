@@ -69,9 +69,8 @@ def test_a_narrow_converter_shows_and_the_same_on_every_path(image, ids, tmp_pat
 
 
 def test_noise_and_age_are_the_same_on_every_path(image, ids, tmp_path):
-    text = chip(tmp_path, program_sigma=0.02).read_text().replace(
-        "on_off_ratio = 0", "read_sigma = 0.02\ndrift_nu = 0.02\n"
-        "drift_nu_sigma = 0.01\nrtn_share = 0.01\nrtn_amplitude = 0.3\non_off_ratio = 0")
+    text = chip(tmp_path, program_sigma=0.02, read_sigma=0.02, drift_nu=0.02,
+                drift_nu_sigma=0.01, rtn_share=0.01, rtn_amplitude=0.3).read_text()
     (tmp_path / "noisy.ini").write_text(text)
     device = f"sim:{tmp_path / 'noisy.ini'},fidelity=analog"
     young = infer(image, ids, tmp_path, device)
@@ -88,9 +87,8 @@ def test_noise_and_age_are_the_same_on_every_path(image, ids, tmp_path):
 
 def test_the_device_computes_the_same(image, ids, tmp_path):
     """The same chip, seed and age behind PCIe and in process: the same cells and noise."""
-    text = chip(tmp_path, program_sigma=0.003).read_text().replace(
-        "on_off_ratio = 0", "read_sigma = 0.001\ndrift_nu = 0.01\ndrift_nu_sigma = 0.02\n"
-        "on_off_ratio = 0")
+    text = chip(tmp_path, program_sigma=0.003, read_sigma=0.001, drift_nu=0.01,
+                drift_nu_sigma=0.02).read_text()
     (tmp_path / "noisy.ini").write_text(text)
     (tmp_path / "model.mxw").write_bytes(image.read_bytes())
     here = infer(image, ids[:2], tmp_path,
