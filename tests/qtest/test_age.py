@@ -20,7 +20,7 @@ YEAR = 31536000
 def chip(folder):
     """A small chip whose cells compute, with drift."""
     text = (CHIPS / "mx1-inplace.ini").read_text()
-    for key, value in (("groups", 64), ("spare_chunks", 2), ("on_off_ratio", "0\ndrift_nu = 0.05")):
+    for key, value in (("groups", 64), ("spare_chunks", 2), ("drift_nu", 0.05)):
         text, found = re.subn(rf"(?m)^{key} = \S+", f"{key} = {value}", text)
         assert found == 1, key
     path = folder / "aging.ini"
