@@ -188,6 +188,7 @@ struct mx_vector {
  * @reset_lock:	one reset, restart or removal at a time
  * @ctrl_lock:	writes to CTRL and the admin queue registers
  * @reset_work:	restart after mx_fail()
+ * @link_work:	the same after a PCI error that nobody has recovered from
  * @resets:	restarts that worked
  * @queue_resets: queue pairs made anew, by the watchdog
  * @last_error:	last failure of the device, for sysfs; under @state_lock
@@ -239,6 +240,7 @@ struct mx_dev {
 	struct mutex reset_lock;
 	struct mutex ctrl_lock;
 	struct work_struct reset_work;
+	struct delayed_work link_work;
 	unsigned int resets;
 	unsigned int queue_resets;
 	char last_error[128];
@@ -411,6 +413,7 @@ void mx_revive(struct mx_dev *mx);
 void mx_condemn(struct mx_dev *mx);
 void mx_shut(struct mx_dev *mx);
 void mx_reset_work(struct work_struct *work);
+void mx_link_work(struct work_struct *work);
 unsigned long mx_timeout(struct mx_dev *mx, u64 ms);
 
 /* pci_errors.c, power.c */

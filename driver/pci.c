@@ -77,6 +77,7 @@ static struct mx_dev *mx_dev_alloc(struct pci_dev *pdev)
 	INIT_LIST_HEAD(&mx->files);
 	INIT_LIST_HEAD(&mx->model_nodes);
 	INIT_WORK(&mx->reset_work, mx_reset_work);
+	INIT_DELAYED_WORK(&mx->link_work, mx_link_work);
 	INIT_DELAYED_WORK(&mx->watchdog, mx_watchdog);
 	ida_init(&mx->contexts);
 	strscpy(mx->last_error, "none", sizeof(mx->last_error));

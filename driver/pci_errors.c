@@ -12,6 +12,8 @@
  */
 #include "mxaccel_drv.h"
 
+#define MX_LINK_TIMEOUT	(10 * HZ)	/* for the kernel to reset a link */
+
 static pci_ers_result_t mx_error_detected(struct pci_dev *pdev, pci_channel_state_t channel)
 {
 	struct mx_dev *mx = pci_get_drvdata(pdev);
@@ -31,6 +33,8 @@ static pci_ers_result_t mx_error_detected(struct pci_dev *pdev, pci_channel_stat
 	mutex_unlock(&mx->reset_lock);
 	if (channel == pci_channel_io_perm_failure)
 		return PCI_ERS_RESULT_DISCONNECT;
+	/* If the kernel cannot reset the link it tells us nothing any more. */
+	queue_delayed_work(mx_workqueue, &mx->link_work, MX_LINK_TIMEOUT);
 	return channel == pci_channel_io_normal ? PCI_ERS_RESULT_CAN_RECOVER :
 						  PCI_ERS_RESULT_NEED_RESET;
 }
@@ -58,6 +62,7 @@ static void mx_error_resume(struct pci_dev *pdev)
 {
 	struct mx_dev *mx = pci_get_drvdata(pdev);
 
+	cancel_delayed_work(&mx->link_work);
 	mutex_lock(&mx->reset_lock);
 	mx_revive(mx);
 	mutex_unlock(&mx->reset_lock);

@@ -105,10 +105,17 @@ void mx_exit(struct mx_dev *mx, int idx)
 	srcu_read_unlock(&mx->srcu, idx);
 }
 
+static unsigned int mx_timeout_percent = 100;
+module_param_named(timeout_percent, mx_timeout_percent, uint, 0644);
+MODULE_PARM_DESC(timeout_percent,
+		 "All timeouts of the driver, in percent of what they are, 1 to 100 (default 100)");
+
 /* @ms in jiffies, as long as this platform needs */
 unsigned long mx_timeout(struct mx_dev *mx, u64 ms)
 {
-	return mx_scaled_jiffies(ms, mx->scale);
+	unsigned long percent = clamp(READ_ONCE(mx_timeout_percent), 1U, 100U);
+
+	return max(mx_scaled_jiffies(ms, mx->scale) / 100 * percent, 1UL);
 }
 
 /*
@@ -119,7 +126,7 @@ static int mx_wait_status(struct mx_dev *mx, bool enabled, u32 *status)
 {
 	u32 bits = enabled ? MXACCEL_STATUS_RDY | MXACCEL_STATUS_FATAL : MXACCEL_STATUS_RDY;
 	unsigned int cap_to = mx->cap >> MXACCEL_CAP_TO_SHIFT & MXACCEL_CAP_TO_MASK;
-	u64 timeout_us = (u64)max(cap_to, 1U) * 100000 * mx->scale;
+	u64 timeout_us = jiffies_to_usecs(mx_timeout(mx, max(cap_to, 1U) * 100));
 	int err;
 
 	err = read_poll_timeout(readl, *status,
@@ -352,16 +359,25 @@ int mx_restart(struct mx_dev *mx)
 	return err;
 }
 
-void mx_reset_work(struct work_struct *work)
+static void mx_reset(struct mx_dev *mx)
 {
-	struct mx_dev *mx = container_of(work, struct mx_dev, reset_work);
-
 	mutex_lock(&mx->reset_lock);
 	if (READ_ONCE(mx->state) == MX_RESETTING) {
 		mx_quiesce(mx);
 		mx_revive(mx);
 	}
 	mutex_unlock(&mx->reset_lock);
+}
+
+void mx_reset_work(struct work_struct *work)
+{
+	mx_reset(container_of(work, struct mx_dev, reset_work));
+}
+
+/* Where a port cannot reset its link, a function level reset may be enough. */
+void mx_link_work(struct work_struct *work)
+{
+	mx_reset(container_of(work, struct mx_dev, link_work.work));
 }
 
 /**
@@ -407,5 +423,6 @@ void mx_shut(struct mx_dev *mx)
 	mutex_unlock(&mx->reset_lock);
 	/* Nobody is left who could queue them again. */
 	cancel_work_sync(&mx->reset_work);
+	cancel_delayed_work_sync(&mx->link_work);
 	cancel_delayed_work_sync(&mx->watchdog);
 }
