@@ -30,6 +30,16 @@ int mx_file_enter(struct mx_file *file, int *idx)
 	return -ENODEV;
 }
 
+/*
+ * What a queue has room for is divided among the files, so that however many of them
+ * fill their part, one more finds a place. With files_lock.
+ */
+static void mx_files_share(struct mx_dev *mx, int added)
+{
+	mx->nr_files += added;
+	WRITE_ONCE(mx->file_depth, mx_file_depth(mx->io_depth, mx->nr_files));
+}
+
 /**
  * mx_file_create() - open a context
  * @mx:		device, inside mx_enter(); referenced by the file
@@ -78,6 +88,7 @@ int mx_file_create(struct mx_dev *mx, struct mx_file **out)
 	get_device(&mx->dev);
 	mutex_lock(&mx->files_lock);
 	list_add_tail(&file->node, &mx->files);
+	mx_files_share(mx, 1);
 	mutex_unlock(&mx->files_lock);
 	*out = file;
 	return 0;
@@ -169,6 +180,7 @@ void mx_file_release(struct mx_file *file)
 	}
 	mutex_lock(&mx->files_lock);
 	list_del(&file->node);
+	mx_files_share(mx, -1);
 	/* If it was dead, mx_quiesce() has done this, or comes too late for it. */
 	mx_file_reclaim(file, &buffers);
 	mutex_unlock(&mx->files_lock);

@@ -176,7 +176,7 @@ static int mx_job_enlist(struct mx_job *job)
 	int err = -EAGAIN;
 
 	spin_lock(&file->done_lock);
-	if (file->nr_jobs < min(MX_FILE_DEPTH, file->mx->io_depth - 1)) {
+	if (file->nr_jobs < READ_ONCE(file->mx->file_depth)) {
 		list_add_tail(&job->node, &file->running);
 		file->stats.submitted++;
 		file->nr_uring += job->door != MX_DOOR_IOCTL;
@@ -221,6 +221,14 @@ static void mx_job_fill(struct mx_job *job, const struct mxaccel_submit *submit,
 	sqe->job.timeout_ms = cpu_to_le32(timeout_ms);
 }
 
+/* The queue of this processor; the last ones share, if there are fewer queues. */
+static struct mx_queue *mx_queue_here(struct mx_dev *mx)
+{
+	unsigned int cpu = raw_smp_processor_id();
+
+	return &mx->io[cpu < mx->nr_io ? cpu : cpu % mx->nr_io];
+}
+
 /* With everything checked, gives the job to the queue of this processor. */
 static int mx_job_queue(struct mx_job *job, const struct mxaccel_submit *submit)
 {
@@ -241,14 +249,14 @@ static int mx_job_queue(struct mx_job *job, const struct mxaccel_submit *submit)
 		mx_job_fill(job, submit, timeout_ms, &sqe);
 		mx_buf_sync(mx, job->in, submit->in_offset, submit->in_bytes, false);
 	}
-	job->deadline = jiffies + msecs_to_jiffies(min_t(u32, timeout_ms, INT_MAX / 2)) +
-			(job->patience && !timeout_ms ? job->patience :
-			 mx_timeout(mx, MX_JOB_MARGIN_MS));
+	job->deadline = jiffies + (job->patience && !timeout_ms ? job->patience : mx->job_margin);
+	if (timeout_ms)
+		job->deadline += msecs_to_jiffies(min_t(u32, timeout_ms, INT_MAX / 2));
 
 	err = mx_job_enlist(job);
 	if (err)
 		return err;
-	q = &mx->io[raw_smp_processor_id() % mx->nr_io];
+	q = mx_queue_here(mx);
 	/* Before it is given away: it may complete, and be gone, at any time after that. */
 	trace_mx_job_submit(mx, job->completion.job, job->file->ctx, q->qid, &sqe);
 	err = mx_queue_put(q, &job->rq, &sqe);

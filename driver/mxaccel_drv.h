@@ -64,7 +64,6 @@
 #define MX_ADMIN_DEPTH		64U	/* entries of the admin queue */
 #define MX_IO_DEPTH		1024U	/* entries of an I/O queue, if the chip has as many */
 #define MX_PAGES_MAX_BYTES	BIT_ULL(36)	/* keeps page counts and tables within int */
-#define MX_FILE_DEPTH		128U	/* jobs of a file that are not reaped yet */
 
 /* Bounds on what an untrusted chip may claim of itself */
 #define MX_MAX_CONTEXTS		65535U
@@ -193,6 +192,7 @@ struct mx_vector {
  * @queue_resets: queue pairs made anew, by the watchdog
  * @last_error:	last failure of the device, for sysfs; under @state_lock
  * @scale:	factor of all timeouts
+ * @job_margin:	MX_JOB_MARGIN_MS, scaled, in jiffies
  * @cap:	MXACCEL_REG_CAP
  * @hw_features: MXACCEL_REG_FEATURES
  * @nr_vectors:	interrupts in use
@@ -210,8 +210,10 @@ struct mx_vector {
  * @nr_counters: counters in the window
  * @latch_lock:	the counter window
  * @contexts:	context ids in use
- * @files_lock:	protects @files
+ * @files_lock:	protects @files, @nr_files and writes of @file_depth
  * @files:	open files that have a context
+ * @nr_files:	their number
+ * @file_depth:	jobs that each may have, see mx_file_depth()
  * @next_job:	job ids
  * @jobs:	jobs in flight
  * @watchdog:	looks after @jobs while there are any
@@ -246,6 +248,7 @@ struct mx_dev {
 	char last_error[128];
 
 	u32 scale;
+	unsigned long job_margin;
 	u64 cap;
 	u64 hw_features;
 	unsigned int nr_vectors;
@@ -267,6 +270,8 @@ struct mx_dev {
 	struct ida contexts;
 	struct mutex files_lock;
 	struct list_head files;
+	unsigned int nr_files;
+	unsigned int file_depth;
 	atomic64_t next_job;
 	atomic_t jobs;
 	struct delayed_work watchdog;

@@ -192,8 +192,7 @@ void mx_queue_kick(struct mx_queue *q)
 	if (q->shadowed)
 		WRITE_ONCE(q->shadow->cq_event, cpu_to_le32(MXACCEL_EVENT_NONE));
 	mx_queue_ring(q);
-	if (mx_queue_poll(q))
-		set_bit(0, &q->looked);
+	mx_queue_poll(q);
 }
 
 /**
@@ -346,6 +345,8 @@ bool mx_queue_poll(struct mx_queue *q)
 	} while (q->live && mx_queue_seen(q, got) && seen < q->depth);
 	spin_unlock(&q->cq_lock);
 
+	if (seen)
+		set_bit(0, &q->looked);
 	mx_ended_done(q, &ended);
 	return seen;
 }

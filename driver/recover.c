@@ -302,6 +302,7 @@ int mx_bring_up(struct mx_dev *mx)
 	}
 	scale = readl(mx->regs + MXACCEL_REG_TIMEOUT_SCALE);
 	mx->scale = clamp(scale, 1U, MX_SCALE_MAX);
+	mx->job_margin = mx_timeout(mx, MX_JOB_MARGIN_MS);
 	pci_set_master(mx->pdev);
 
 	err = mx_enable_chip(mx);

@@ -181,6 +181,14 @@ static inline int mx_range_check(u64 buffer_bytes, u32 buffer_access, u32 access
 	return 0;
 }
 
+#define MX_FILE_DEPTH	128U	/* jobs of a file that are not reaped yet, if there is room */
+
+/* Jobs that each of @files open files may have, so that all of them fit a queue of @depth. */
+static inline u32 mx_file_depth(u32 depth, u32 files)
+{
+	return clamp((depth - 1) / max(files, 1U), 1U, MX_FILE_DEPTH);
+}
+
 /* --------------------------------------------------------------- deadlines */
 
 /* @ms on a platform that is @scale times slower, in jiffies */

@@ -158,6 +158,28 @@ TEST(as_many_files_as_contexts)
 	free(fd);
 }
 
+/* However many jobs each of many files has, there is a place for another's. */
+TEST(files_share_the_queue)
+{
+	unsigned int files = mx_sysfs_number("chip/max_contexts"), nr[16] = { 0 }, i;
+	struct mxaccel_submit submit;
+	struct mx_rig rigs[16];
+
+	if (files > 16)
+		files = 16;
+	for (i = 0; i < files; i++)
+		ASSERT_EQ(0, rig_open(&rigs[i]));
+	for (i = 0; i < files; i++) {
+		submit = rig_job(&rigs[i], ENTRY_ROWS, 1, 1);
+		while (!mx_submit(rigs[i].fd, &submit))
+			nr[i]++;
+		EXPECT_LT(0, nr[i]);
+		EXPECT_EQ(nr[0], nr[i]);
+	}
+	for (i = 0; i < files; i++)
+		rig_close(&rigs[i]);
+}
+
 TEST(a_forked_child_has_the_file_of_its_parent)
 {
 	struct mx_rig rig;

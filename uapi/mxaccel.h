@@ -246,8 +246,8 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_buf_free, 8);
  * array of struct mxaccel_span, as many as fit @out_bytes, and the completion's
  * result tells how many there are. EOPNOTSUPP the chip cannot do that.
  *
- * EAGAIN as many jobs in flight or not reaped as mxaccel_query.queue_depth, or
- * other files' jobs fill the queue; ENOENT no such model or buffer of this file,
+ * EAGAIN as many jobs in flight or not reaped as mxaccel_query.queue_depth, or as
+ * this file's part of the queue, which is smaller while many files are open; ENOENT no such model or buffer of this file,
  * or an entry number that no model can have; EACCES the buffer was not made for
  * this access; EFAULT range outside the buffer. What only the chip can check
  * comes with the completion.

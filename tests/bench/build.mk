@@ -16,11 +16,16 @@ $(BENCH_BINS): $(B)/bench/%: $(BENCH_OBJS) $(B)/lib/libmxchip.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %/$*.o %/peer.o %/turns.o %/roofline_avx512.o,$^) \
 		$(B)/lib/libmxchip.a -ldnnl -lgomp $(CHIP_LIBS)
 
+# Runs in the VM.
+$(B)/bench/queues: tests/bench/queues.c tests/bench/build.mk $(wildcard uapi/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -D_GNU_SOURCE $(LDFLAGS) -static -o $@ $< -luring
+
 # Not below the packages of `make setup`: oneDNN is for this alone.
 .PHONY: bench
 bench:
 	@scripts/setup bench
-	+@$(SUBMAKE) $(BENCH_BINS) $(B)/bin/mxrun $(B)/bin/mxmvm
+	+@$(SUBMAKE) $(BENCH_BINS) $(B)/bench/queues $(B)/bin/mxrun $(B)/bin/mxmvm
 	@[ -e $(B)/bert-large.mxw ] || $(SUBMAKE) bert-large
 	@bash -c '. scripts/lib.sh; "$$CACHE/venv/bin/python3" scripts/bench'
 
