@@ -19,6 +19,9 @@
 #include "kselftest_harness.h"
 #include "mxtest.h"
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
+#endif
 #define DEPTH		256
 #define WAIT_S		25
 
@@ -212,7 +215,7 @@ TEST_F(uring, form)
 	struct done done;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		submit = nop;
 		submit.size = sizes[i].size;
 		EXPECT_EQ(sizes[i].err, run(&submit, &done));
@@ -270,7 +273,7 @@ TEST_F(uring, one_broken_field)
 	struct done done;
 	unsigned int i;
 
-	for (i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+	for (i = 0; i < ARRAY_SIZE(broken); i++) {
 		submit = good;
 		memcpy((uint8_t *)&submit + broken[i].at, &broken[i].value, broken[i].bytes);
 		EXPECT_EQ(broken[i].err, run(&submit, &done))
