@@ -17,14 +17,11 @@
 static pci_ers_result_t mx_error_detected(struct pci_dev *pdev, pci_channel_state_t channel)
 {
 	struct mx_dev *mx = pci_get_drvdata(pdev);
-	static const char * const what[] = {
-		[pci_channel_io_normal] = "non-fatal",
-		[pci_channel_io_frozen] = "fatal",
-		[pci_channel_io_perm_failure] = "permanent",
-	};
 
 	mx_record_error(mx, "PCI error, %s",
-			channel < ARRAY_SIZE(what) && what[channel] ? what[channel] : "unknown");
+			channel == pci_channel_io_normal ? "non-fatal" :
+			channel == pci_channel_io_frozen ? "fatal" :
+			channel == pci_channel_io_perm_failure ? "permanent" : "unknown");
 	mutex_lock(&mx->reset_lock);
 	mx_set_state(mx, MX_RESETTING);
 	mx_quiesce(mx);
