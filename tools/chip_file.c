@@ -119,7 +119,7 @@ int chip_file_set(struct chip_file *file, const char *assignment, char *err, siz
 	    !equals[1] || strpbrk(assignment, "\n;[]")) {
 		snprintf(err, err_bytes, "\"%.60s\": expected section.key=value, such as energy.adc=2",
 			 assignment);
-		return -1;
+		return -EINVAL;
 	}
 	key_length = equals - point - 1;
 	value = equals + 1;
@@ -128,14 +128,14 @@ int chip_file_set(struct chip_file *file, const char *assignment, char *err, siz
 		snprintf(err, err_bytes, "chip file %s has no key %.*s in section [%.*s]",
 			 file->path, (int)key_length, point + 1, (int)(point - assignment),
 			 assignment);
-		return -1;
+		return -ENOENT;
 	}
 	rest = strchrnul(line, '\n');
 	bytes = asprintf(&text, "%.*s%.*s = %s%s", (int)(line - file->text), file->text,
 			 (int)key_length, point + 1, value, rest);
 	if (bytes < 0) {
 		snprintf(err, err_bytes, "no memory for chip file %s", file->path);
-		return -1;
+		return -ENOMEM;
 	}
 	free(file->text);
 	file->text = text;

@@ -39,7 +39,8 @@ void chip_file_free(struct chip_file *file);
  * @assignment:	"section.key=value"; the file must have that key
  *
  * Nothing but the syntax is checked here: mx_chip_config_parse() on the new text
- * judges the value. Return: 0, or -1 with a sentence in @err.
+ * judges the value. Return: 0; or with a sentence in @err -EINVAL, -ENOENT if the file has
+ * no such key, or -ENOMEM.
  */
 int chip_file_set(struct chip_file *file, const char *assignment, char *err, size_t err_bytes);
 

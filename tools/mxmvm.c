@@ -21,7 +21,7 @@ static const char help[] =
 "usage: mxmvm --chip CHIP --w W.npy --x X.npy --out Y.npy [--sums S.npy] [--codes C.npy]\n"
 "Multiplies y = x w through the crossbars of a chip, with their converters and effects.\n"
 "\n"
-"  -c, --chip CHIP     name or path of a chip file; organisation inplace or traditional\n"
+"  -c, --chip CHIP     name or path of a chip file\n"
 "  -s, --set S.K=V     replace the value of key K of section [S]; may be repeated. Keys\n"
 "                      of [analog] that the file leaves out are added.\n"
 "  -w, --w FILE        weights, int8 [N, K]\n"
@@ -77,6 +77,13 @@ static uint64_t parse_number(const char *name, const char *text, uint64_t max)
 	if (errno || *end || *text < '0' || *text > '9' || value > max)
 		stop(2, "--%s %s is not a number from 0 to %" PRIu64, name, text, max);
 	return value;
+}
+
+/* The output is text: an array in the midst of it would be lost. */
+static void check_output(const char *name, const char *path)
+{
+	if (path && (!*path || !strcmp(path, "-")))
+		stop(2, "--%s \"%s\": give the name of a file", name, path);
 }
 
 static void parse(struct options *o, int argc, char **argv)
@@ -157,6 +164,9 @@ static void parse(struct options *o, int argc, char **argv)
 	if (!o->chip || !o->w || !o->x || !o->out)
 		stop(2, "%s is missing", !o->chip ? "--chip" : !o->w ? "--w" : !o->x ? "--x" :
 		     "--out");
+	check_output("out", o->out);
+	check_output("sums", o->sums);
+	check_output("codes", o->codes);
 }
 
 static void *need(void *memory, const char *what)
@@ -169,13 +179,12 @@ static void *need(void *memory, const char *what)
 /* Replaces a key of the text, or adds it to the end of [analog]. */
 static void set_key(struct chip_file *file, const char *assignment)
 {
-	const char *equals = strchr(assignment, '=');
 	char err[256], *text;
-	int bytes;
+	int bytes, ret = chip_file_set(file, assignment, err, sizeof(err));
 
-	if (!chip_file_set(file, assignment, err, sizeof(err)))
+	if (!ret)
 		return;
-	if (strncmp(assignment, "analog.", 7) || !equals || equals == assignment + 7)
+	if (ret != -ENOENT || strncmp(assignment, "analog.", 7))
 		stop(2, "--set %s: %s", assignment, err);
 	bytes = asprintf(&text, "%s\n[analog]\n%s\n", file->text, assignment + 7);
 	if (bytes < 0)

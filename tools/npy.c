@@ -13,6 +13,7 @@
 #define MAGIC		"\x93NUMPY"
 #define MAGIC_BYTES	6
 #define MAX_HEADER	65536	/* a header describes a few numbers */
+#define FIRST_ROOM	(1 << 20)
 
 __attribute__((format(printf, 3, 4)))
 static int fail(char *err, size_t err_bytes, const char *format, ...)
@@ -95,8 +96,9 @@ static int find_type(const char *path, const char *descr, const struct kind *kin
 		used += snprintf(list + used, sizeof(list) - used, "%s'%s'", i ? " or " : "",
 				 kind->types[i]);
 	}
+	used = strcspn(descr, ",}");
 	return fail(err, err_bytes, "%s: dtype is %.*s, must be %s: %s", path,
-		    (int)strcspn(descr, ",}"), descr, list, kind->advice);
+		    (int)(used < 40 ? used : 40), descr, list, kind->advice);
 }
 
 static int check_header(const char *path, const char *header, const struct kind *kind,
@@ -139,7 +141,8 @@ static int read_header(const char *path, FILE *file, const struct kind *kind,
 	int ret;
 
 	if (fread(start, 1, 8, file) != 8 || memcmp(start, MAGIC, MAGIC_BYTES))
-		return fail(err, err_bytes, "%s: not a .npy file", path);
+		return fail(err, err_bytes, "%s: %s", path,
+			    ferror(file) ? strerror(errno) : "not a .npy file");
 	if (start[6] < 1 || start[6] > 3)
 		return fail(err, err_bytes, "%s: .npy format version %u.%u is unknown", path,
 			    start[6], start[7]);
@@ -164,6 +167,26 @@ static int read_header(const char *path, FILE *file, const struct kind *kind,
 	return ret;
 }
 
+/* Memory grows with what is read: a header may claim any size. NULL: there is none. */
+static void *read_bytes(FILE *file, size_t bytes, size_t *got)
+{
+	size_t room = bytes < FIRST_ROOM ? bytes : FIRST_ROOM;
+	char *data = malloc(room ? room : 1), *larger;
+
+	*got = 0;
+	while (data) {
+		*got += fread(data + *got, 1, room - *got, file);
+		if (*got < room || room == bytes)
+			break;
+		room = room > bytes / 2 ? bytes : 2 * room;
+		larger = realloc(data, room);
+		if (!larger)
+			free(data);
+		data = larger;
+	}
+	return data;
+}
+
 static int read_data(const char *path, FILE *file, const struct kind *kind,
 		     struct npy_matrix *ids, char *err, size_t err_bytes)
 {
@@ -173,11 +196,10 @@ static int read_data(const char *path, FILE *file, const struct kind *kind,
 	    __builtin_mul_overflow(bytes, item, &bytes))
 		return fail(err, err_bytes, "%s: %zu x %zu %s are larger than memory", path,
 			    ids->rows, ids->cols, kind->elements);
-	ids->data = malloc(bytes ? bytes : 1);
+	ids->data = read_bytes(file, bytes, &got);
 	if (!ids->data)
 		return fail(err, err_bytes, "%s: no memory for %zu x %zu %s", path, ids->rows,
 			    ids->cols, kind->elements);
-	got = fread(ids->data, 1, bytes, file);
 	if (ferror(file))
 		fail(err, err_bytes, "%s: %s", path, strerror(errno));
 	else if (got < bytes)

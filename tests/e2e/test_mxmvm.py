@@ -141,6 +141,28 @@ def test_bad_operands_are_refused(tmp_path):
     refused("cannot open chip file", chip="/nowhere/chip.ini")
     done = run(BIN / "mxmvm", "--chip", "mx1-inplace", check=False)
     assert done.returncode == 2 and "--w is missing" in done.stderr
+    # What a header claims is not believed, let alone allocated.
+    np.save(tmp_path / "w.npy", w)
+    claim = (tmp_path / "w.npy").read_bytes().replace(b"(2, 3)", b"(3333333333333333, 3)", 1)
+    (tmp_path / "claim.npy").write_bytes(claim[:128] + b"\n" * 64)
+    refused("truncated", options=["--w", tmp_path / "claim.npy"])
+    refused("Is a directory", options=["--w", tmp_path])
+
+
+@pytest.mark.parametrize("options, part", [
+    (["--set", "analog.adc_step="], "expected section.key=value"),
+    (["--set", "analog.adc_step=2\n[chip]"], "expected section.key=value"),
+    (["--set", "analog.=2"], "expected section.key=value"),
+    (["--set", "large.cells=2"], "has no key cells in section [large]"),
+    (["--out", "-"], "give the name of a file"),
+    (["--sums", ""], "give the name of a file"),
+    (["--seed", "one"], "is not a number from 0"),
+])
+def test_bad_options_are_refused(tmp_path, options, part):
+    w, x = np.ones((2, 3), np.int8), np.ones((4, 3), np.int8)
+    done = mxmvm(tmp_path, w, x, *options, check=False)
+    assert done.returncode == 2 and part in done.stderr, done.stderr
+    assert not (tmp_path / "y.npy").exists()
 
 
 def ks_distance(values):
