@@ -48,6 +48,7 @@ static void takes_a_good_model(void **state)
 	assert_ptr_equal(model.op, m.section.op);
 	assert_ptr_equal(model.params, m.params);
 	assert_int_equal(model.params_bytes, m.params_bytes);
+	mx_model_release(&model);
 }
 
 /* One change of the good model, its status, and a part of the sentence. */
@@ -73,6 +74,7 @@ static void takes_a_good_model(void **state)
 	change;										\
 	if (check(&m, &model) != MXACCEL_ST_SUCCESS)					\
 		fail_msg("%s refused: %s", #change, err);				\
+	mx_model_release(&model);							\
 } while (0)
 
 static void refuses_bad_headers(void **state)
@@ -344,6 +346,8 @@ static void bounds_the_ranges_of_a_region(void **state)
 				 i == 8 ? MXACCEL_ST_SUCCESS : MXACCEL_ST_BAD_IMAGE);
 		if (i == 9)
 			assert_non_null(strstr(err, "separate ranges"));
+		else
+			mx_model_release(&model);
 	}
 }
 
@@ -466,6 +470,7 @@ static void try_model(struct run *run, const struct sample_section *changed,
 		if (first == MXACCEL_ST_SUCCESS)
 			assert_memory_equal(run->out, before, run->out_bytes);
 	}
+	mx_model_release(&model);
 	free(section);
 }
 
