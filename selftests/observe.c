@@ -196,7 +196,7 @@ TEST_F(observe, hwmon_energy)
 }
 
 /* A number behind a key of this file's fdinfo. */
-static long long fdinfo(int fd, const char *key)
+static long long file_number(int fd, const char *key)
 {
 	char path[PATH_MAX], line[256];
 	long long value = -1;
@@ -218,24 +218,24 @@ TEST_F(observe, fdinfo_counts)
 	struct mxaccel_completion c;
 	int other = mx_open();
 
-	EXPECT_EQ(0, fdinfo(self->rig.fd, "mxaccel-jobs-submitted"));
-	EXPECT_EQ(2, fdinfo(self->rig.fd, "mxaccel-buffers"));
-	EXPECT_EQ(1, fdinfo(self->rig.fd, "mxaccel-models"));
+	EXPECT_EQ(0, file_number(self->rig.fd, "mxaccel-jobs-submitted"));
+	EXPECT_EQ(2, file_number(self->rig.fd, "mxaccel-buffers"));
+	EXPECT_EQ(1, file_number(self->rig.fd, "mxaccel-models"));
 	ASSERT_EQ(0, rig_check(&self->rig));
-	EXPECT_EQ(1, fdinfo(self->rig.fd, "mxaccel-jobs-submitted"));
-	EXPECT_EQ(1, fdinfo(self->rig.fd, "mxaccel-jobs-completed"));
-	EXPECT_LT(0, fdinfo(self->rig.fd, "mxaccel-cycles-chip"));
+	EXPECT_EQ(1, file_number(self->rig.fd, "mxaccel-jobs-submitted"));
+	EXPECT_EQ(1, file_number(self->rig.fd, "mxaccel-jobs-completed"));
+	EXPECT_LT(0, file_number(self->rig.fd, "mxaccel-cycles-chip"));
 
 	self->rig.in[0] = -5;	/* no token */
 	ASSERT_EQ(0, mx_submit(self->rig.fd, &submit));
 	ASSERT_EQ(1, mx_wait(self->rig.fd, 60000, &c, 1));
-	EXPECT_EQ(1, fdinfo(self->rig.fd, "mxaccel-jobs-failed"));
+	EXPECT_EQ(1, file_number(self->rig.fd, "mxaccel-jobs-failed"));
 
 	/* Nothing of this is seen in another file. */
-	EXPECT_EQ(0, fdinfo(other, "mxaccel-jobs-submitted"));
-	EXPECT_EQ(0, fdinfo(other, "mxaccel-cycles-chip"));
-	EXPECT_NE(fdinfo(other, "mxaccel-client-id"),
-		  fdinfo(self->rig.fd, "mxaccel-client-id"));
+	EXPECT_EQ(0, file_number(other, "mxaccel-jobs-submitted"));
+	EXPECT_EQ(0, file_number(other, "mxaccel-cycles-chip"));
+	EXPECT_NE(file_number(other, "mxaccel-client-id"),
+		  file_number(self->rig.fd, "mxaccel-client-id"));
 	close(other);
 }
 
