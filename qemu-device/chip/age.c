@@ -50,8 +50,9 @@ int mx_chip_set_age(struct mx_chip *chip, uint32_t age, char *err, size_t err_by
 	} else if (age > clock) {
 		rc = set_clock(dir, age);
 		if (rc)
-			snprintf(err, err_bytes, "age=%u: writing the non-volatile store failed: %s",
-				 age, strerror(-rc));
+			snprintf(err, err_bytes,
+				 "age=%u: writing the non-volatile store failed: %s", age,
+				 strerror(-rc));
 	}
 	pthread_mutex_unlock(&dir->commit_lock);
 	return rc;

@@ -121,7 +121,7 @@ struct cell_draws {
 	uint32_t rtn[COLS], trapped[COLS];
 };
 
-/* mx_exp_minus() of 16 numbers */
+/* e^-y of 16 y >= 0: (e^-(y / 2^k))^(2^k), by a series where y / 2^k is small */
 static inline void exp_lanes(double y[COLS])
 {
 	static const double inverse[] = {

@@ -132,21 +132,3 @@ double mx_logarithm(double x)
 {
 	return logarithm(x);
 }
-
-/* e^-y = (e^-(y / 2^k))^(2^k), by a series where y / 2^k is small */
-double mx_exp_minus(double y)
-{
-	static const double inverse[] = {
-		1, 1.0 / 2, 1.0 / 3, 1.0 / 4, 1.0 / 5, 1.0 / 6, 1.0 / 7, 1.0 / 8, 1.0 / 9,
-	};
-	double sum = 1;
-	int halvings = 0, i;
-
-	for (; y > 1.0 / 16; halvings++)
-		y = y * 0.5;
-	for (i = 8; i >= 0; i--)
-		sum = 1 - y * inverse[i] * sum;
-	while (halvings--)
-		sum = sum * sum;
-	return sum;
-}

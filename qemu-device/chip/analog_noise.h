@@ -22,8 +22,7 @@ int32_t mx_normal(uint32_t bits);
 #define MX_NORMAL_TAIL		64
 const int32_t *mx_normal_table(void);
 
-/* Natural logarithm of @x > 0, and e^-@y of @y >= 0: from IEEE operations alone. */
+/* Natural logarithm of @x > 0, from IEEE operations alone. */
 double mx_logarithm(double x);
-double mx_exp_minus(double y);
 
 #endif /* MX_CHIP_ANALOG_NOISE_H */

@@ -58,8 +58,6 @@ uint32_t mx_chip_slices(const struct mx_chip_config *config);
  * steps that were made on it; not for synergy.
  */
 void mx_model_steps_geometry(const struct mx_chip_config *config, struct mxaccel_model *head);
-/* Storage that a model takes: whole chunks for each of its two sections. */
-uint64_t mx_chip_footprint(uint64_t model_bytes, uint64_t params_bytes);
 /* Size of the non-volatile area that mx_chip_new() takes: directory, wear, storage. */
 uint64_t mx_chip_nv_bytes(const struct mx_chip_config *config);
 

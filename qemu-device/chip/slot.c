@@ -7,11 +7,6 @@
 #include "directory.h"
 #include "pool.h"
 
-uint64_t mx_chip_footprint(uint64_t model_bytes, uint64_t params_bytes)
-{
-	return (mx_chunks_for(model_bytes) + mx_chunks_for(params_bytes)) * MXACCEL_CHUNK;
-}
-
 uint16_t mx_slot_size(struct mx_directory *dir, struct mx_slot *slot, uint64_t model_bytes,
 		      uint64_t params_bytes)
 {
