@@ -8,12 +8,11 @@
 
 #include <openssl/evp.h>
 
-#include "chip.h"
-#include "digest_lanes.h"
+#include "digest.h"
 #include "mxaccel_image.h"
 
 /* Chunks that one call of a parallel loop hashes: enough to hide the cost of the call. */
-#define BATCH MX_DIGEST_LANES
+#define BATCH 8
 
 struct chunk_work {
 	const uint8_t *data;
@@ -32,31 +31,12 @@ uint64_t mx_digest_nr_chunks(uint64_t bytes)
 	return bytes / MXACCEL_CHUNK + (bytes % MXACCEL_CHUNK != 0);
 }
 
-/* Hashes a batch of whole chunks at once, if this host is faster so. */
-static bool hash_lanes(const struct chunk_work *work, uint64_t first)
-{
-#ifdef __x86_64__
-	uint64_t offset = first * MXACCEL_CHUNK;
-
-	if (work->bytes - offset < BATCH * (uint64_t)MXACCEL_CHUNK ||
-	    !mx_isa_available(MX_ISA_AVX512))
-		return false;
-	mx_digest_lanes_avx512(work->data + offset, MXACCEL_CHUNK,
-			       work->digests + first * MX_DIGEST_BYTES);
-	return true;
-#else
-	return false;
-#endif
-}
-
 static void hash_batch(void *arg, uint64_t batch)
 {
 	struct chunk_work *work = arg;
 	uint64_t last = mx_digest_nr_chunks(work->bytes);
 	uint64_t chunk;
 
-	if (hash_lanes(work, batch * BATCH))
-		return;
 	for (chunk = batch * BATCH; chunk < last && chunk < (batch + 1) * BATCH; chunk++) {
 		uint64_t offset = chunk * MXACCEL_CHUNK;
 		uint64_t bytes = work->bytes - offset;

@@ -7,6 +7,10 @@
 
 #define MX_DIGEST_LANES 16
 
+/* As mx_digest_chunks(), with the same result; @run must be given. */
+int mx_digest_chunks_lanes(const void *data, uint64_t bytes, mx_parallel_for run, void *runner,
+			   uint8_t *digests);
+
 /**
  * mx_digest_lanes_avx512() - SHA-256 of each of MX_DIGEST_LANES messages
  * @data:	the messages, one after another

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "digest.h"
+#include "digest_lanes.h"
 #include "directory.h"
 #include "pool.h"
 
@@ -72,8 +72,8 @@ static uint16_t check_content(struct mx_chip *chip, const struct mx_slot *slot,
 	rc = mx_digest_section(slot->view, slot->model_bytes, mx_pool_for, chip->pool,
 			       model_digest);
 	if (!rc)
-		rc = mx_digest_chunks(params, slot->params_bytes, mx_pool_for, chip->pool,
-				      digests);
+		rc = mx_digest_chunks_lanes(params, slot->params_bytes, mx_pool_for, chip->pool,
+					    digests);
 	if (!rc)
 		rc = mx_sha256(digests, nr_params * 32, params_digest);
 	if (!rc)

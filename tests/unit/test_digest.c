@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <openssl/sha.h>
 
-#include "digest.h"
+#include "digest_lanes.h"
 #include "mxaccel_image.h"
 
 static void crc_has_the_published_check_value(void **state)
@@ -71,6 +71,31 @@ static void sections_hash_by_chunks(void **state)
 	free(data);
 }
 
+/* Batches of whole chunks, the rest of one, a short chunk. */
+static void lanes_give_the_same_digests(void **state)
+{
+	static const uint64_t chunks[] = { 0, 1, 15, 16, 17, 32, 40 };
+	uint8_t *data = malloc(41 * MXACCEL_CHUNK);
+	uint8_t want[41][32], got[41][32];
+	unsigned int calls = 0;
+	uint64_t bytes;
+	size_t i;
+
+	(void)state;
+	assert_non_null(data);
+	for (i = 0; i < 41 * MXACCEL_CHUNK; i++)
+		data[i] = i * 2654435761u >> 13;
+	for (i = 0; i < 14; i++) {
+		bytes = chunks[i / 2] * MXACCEL_CHUNK + i % 2 * 777;
+		assert_int_equal(mx_digest_chunks(data, bytes, NULL, NULL, want[0]), 0);
+		memset(got, 0, sizeof(got));
+		assert_int_equal(mx_digest_chunks_lanes(data, bytes, run_backwards, &calls,
+							got[0]), 0);
+		assert_memory_equal(got, want, mx_digest_nr_chunks(bytes) * 32);
+	}
+	free(data);
+}
+
 static void content_joins_both_digests(void **state)
 {
 	uint8_t both[64], want[32], content[32];
@@ -89,6 +114,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crc_has_the_published_check_value),
 		cmocka_unit_test(sections_hash_by_chunks),
+		cmocka_unit_test(lanes_give_the_same_digests),
 		cmocka_unit_test(content_joins_both_digests),
 	};
 
