@@ -177,6 +177,25 @@ void mx_stop_chip(struct mx_dev *mx)
 	mutex_unlock(&mx->ctrl_lock);
 }
 
+/* What STATUS says of the chip's condition. */
+static const char *mx_condition(u32 status)
+{
+	static const char *const fatal[] = {
+		[MXACCEL_FATAL_QUEUE_DMA]	= " (fatal: no access to a queue entry)",
+		[MXACCEL_FATAL_BAD_DOORBELL]	= " (fatal: bad doorbell)",
+		[MXACCEL_FATAL_BAD_ENABLE]	= " (fatal: bad admin queue)",
+		[MXACCEL_FATAL_CQ_OVERFLOW]	= " (fatal: a completion queue is full)",
+		[MXACCEL_FATAL_POWER]		= " (fatal: the chip has lost power)",
+	};
+	unsigned int code = status >> MXACCEL_STATUS_CODE_SHIFT & MXACCEL_STATUS_CODE_MASK;
+
+	if (status == MX_ALL_ONES)
+		return " (no answer)";
+	if (!(status & MXACCEL_STATUS_FATAL))
+		return "";
+	return code < ARRAY_SIZE(fatal) && fatal[code] ? fatal[code] : " (fatal)";
+}
+
 /**
  * mx_fail() - the chip misbehaved: stop it now, restart it soon
  * @mx:		device
@@ -194,8 +213,7 @@ void mx_fail(struct mx_dev *mx, unsigned long generation, const char *why)
 	if (READ_ONCE(mx->generation) == generation) {
 		status = readl(mx->regs + MXACCEL_REG_STATUS);
 		mx_record_error(mx, "%s, status %#x%s: resetting the chip", why, status,
-				status == MX_ALL_ONES ? " (no answer)" :
-				status & MXACCEL_STATUS_FATAL ? " (fatal)" : "");
+				mx_condition(status));
 		mx_dump_failure(mx, why);
 		if (mx_set_state(mx, MX_RESETTING))
 			queue_work(mx_workqueue, &mx->reset_work);

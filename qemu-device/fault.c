@@ -193,8 +193,8 @@ static void mx_pull_out(void *opaque)
     object_unparent(OBJECT(dev));
     pci_word_test_and_clear_mask(cap + PCI_EXP_LNKSTA, PCI_EXP_LNKSTA_DLLLA);
     pci_word_test_and_clear_mask(cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDS);
-    pci_word_test_and_set_mask(cap + PCI_EXP_SLTSTA,
-                               PCI_EXP_SLTSTA_PDC | PCI_EXP_SLTSTA_DLLSC);
+    /* Not PCI_EXP_SLTSTA_DLLSC: the guest could not clear it in QEMU's port. */
+    pci_word_test_and_set_mask(cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_PDC);
     /* Of the calls that raise the slot's interrupt this is the one there is. */
     pcie_cap_slot_push_attention_button(port);
     pci_word_test_and_clear_mask(cap + PCI_EXP_SLTSTA, PCI_EXP_SLTSTA_ABP);

@@ -2,7 +2,8 @@
 # The kselftest programs, which run in the VM. Their harness is the kernel's own.
 
 SELFTEST_PROGS   := ioctls buffers models jobs uring isolation lifetime sysfs observe fail_nth
-# Suspending takes the root file system of the test machine with it: run alone.
+# Suspending takes the host's files away from the test machine: tests/e2e/test_in_memory.py runs it
+# where there are none.
 SELFTEST_ALONE   := suspend
 SELFTEST_HARNESS := $(B)/kselftest/kselftest_harness.h
 SELFTEST_OBJS    := $(B)/obj/selftests/mxtest.o $(B)/obj/selftests/testmodel.o

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 # The programs that init and session use, all of them busybox.
-APPLETS = """cat chmod cp env hostname insmod ip kill ln mkdir mkfifo mount poweroff setsid sh
+APPLETS = """cat chmod chroot cp env hostname insmod ip kill ln mkdir mkfifo mount poweroff setsid sh
 sleep stty switch_root sync usleep""".split()
 # What reaches the host's files and the ports; a kernel may have some of them built in.
 BASE_MODULES = ["virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay"]
@@ -80,6 +80,30 @@ def collect_modules(tree, names):
     for name in names:
         add(name)
     return ordered
+
+
+def libraries(path):
+    """The shared libraries of a program, and what loads them."""
+    if path.read_bytes()[:4] != b"\x7fELF":
+        return []
+    listed = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
+    return [Path(name) for name in re.findall(r"(/\S+) \(0x", listed)]
+
+
+def copies(names, workdir):
+    """An archive of files and of the libraries they need, under their names below /copies."""
+    files = {}
+    for name in names:
+        path = Path(name).absolute()
+        if not path.is_file():
+            raise InitramfsError(f"--in-memory {name}: no such file")
+        for each in (path, *libraries(path)):
+            files[f"copies{each}"] = each
+    folders = {str(parent) for name in (*files, f"copies{workdir}/.") for parent in
+               Path(name).parents if parent.parts}
+    return cpio([*(folder(name) for name in sorted(folders)),
+                 *(file(name, path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
+                   for name, path in files.items())])
 
 
 def build(kernel, modules, cache):

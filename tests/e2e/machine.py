@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A VM that stays up while a test tells its shell and its QEMU what to do."""
+"""A VM that stays up while a test tells its shell and its QEMU what to do.
+
+MXVM_KERNEL=6.1 in the environment takes another kernel than the usual one.
+"""
 
 import json
 import os
@@ -17,12 +20,15 @@ SPLAT = re.compile(r"WARNING:|BUG:|Call Trace|Oops|INFO: task .* blocked|refcoun
 class Machine:
     """mxvm with a shell; use as a context manager."""
 
-    def __init__(self, folder, *options, command=("sh",)):
+    def __init__(self, folder, *options, command=("sh",), share=True):
         self.folder, self.socket = folder, folder / "qmp"
         self.console = folder / "console.log"
+        kernel = os.environ.get("MXVM_KERNEL")
+        options += ("--kernel", kernel) if kernel else ()
         self.process = subprocess.Popen(
             [str(o) for o in (TOP / "mxvm", "--qmp", self.socket, "--console", self.console,
-                              "--share", folder, *options, "--", *command)],
+                              *(("--share", folder) if share else ()), *options, "--",
+                              *command)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, bufsize=0)
         self.seen, self.monitor, self.events = 0, None, []
 
@@ -71,13 +77,20 @@ class Machine:
 
     # -- QEMU's monitor
 
+    def connect(self, seconds=60):
+        """Opens the monitor, which a QEMU that has just been started may not have yet."""
+        deadline = time.monotonic() + seconds
+        self.monitor = socket.socket(socket.AF_UNIX)
+        while self.monitor.connect_ex(str(self.socket)):
+            assert time.monotonic() < deadline and self.process.poll() is None, "no monitor"
+            time.sleep(0.05)
+        self.lines = self.monitor.makefile("r")
+        self.lines.readline()
+        self.qmp("qmp_capabilities")
+
     def qmp(self, command, **arguments):
         if not self.monitor:
-            self.monitor = socket.socket(socket.AF_UNIX)
-            self.monitor.connect(str(self.socket))
-            self.lines = self.monitor.makefile("r")
-            self.lines.readline()
-            self.qmp("qmp_capabilities")
+            self.connect()
         self.monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
         while True:
             answer = json.loads(self.lines.readline())

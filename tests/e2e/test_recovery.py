@@ -5,8 +5,9 @@ and that models survive. One boot serves all cases; the kernel's log is looked a
 import numpy as np
 import pytest
 
-from conftest import BIN, TOP, infer
+from conftest import BIN, TOP, infer, map_model
 from machine import Machine
+from make_bert import make_bert
 
 SYSFS = "/sys/class/mxaccel/mxaccel0"
 FUNCTION = f"$(basename $(readlink -f {SYSFS}/device))"
@@ -22,12 +23,27 @@ class Guest:
         self.machine, self.folder = machine, folder
         ids = np.array([[3, 5, 7, 11], [2, 9, 0, 0]], dtype=np.int32)
         self.expected = infer(small.image, ids, folder, device="sim:tiny")
-        self.command = (f"{BIN}/mxrun {small.image} --ids {folder}/ids.npy --out {folder}/vm.npy "
-                        "--device /dev/mxaccel0")
+        mxrun = f"{BIN}/mxrun {small.image} --device /dev/mxaccel0"
+        self.command = f"{mxrun} --ids {folder}/ids.npy --out {folder}/vm.npy"
+        np.save(folder / "many.npy", np.tile(ids, (1000, 8)))
+        self.load = (f"(while {mxrun} --ids {folder}/many.npy --out {folder}/load.npy "
+                     f"--batch 2000; do :; done) >{folder}/load 2>&1 &")
 
     def job(self, seconds=120):
         (self.folder / "vm.npy").unlink(missing_ok=True)
         return self.machine.run(self.command, seconds)
+
+    def start_load(self):
+        """Long jobs, one after the other until one fails; returns when there is one."""
+        self.machine.ok(self.load)
+        self.machine.until(f"[ $(cat {SYSFS}/jobs_in_flight) != 0 ]")
+
+    def load_ended(self):
+        """What the program said whose job failed."""
+        self.machine.until("! pidof mxrun")
+        said = self.machine.ok(f"tail -3 {self.folder}/load")
+        assert said, "the job failed"
+        return said
 
     def works(self):
         """A new open works, with the model that was there, and the right answers."""
@@ -45,6 +61,8 @@ class Guest:
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory, small):
     folder = tmp_path_factory.mktemp("rec")
+    make_bert(folder / "other", seed=4)
+    map_model(folder / "other", folder / "other.mxw", "--chip", "tiny", "--name", "other")
     with Machine(folder, "--prop", "chip=tiny", "--prop", f"store={folder / 'cells'}",
                  *OPTIONS) as machine:
         machine.ok("true", 300)
@@ -150,7 +168,10 @@ def test_aer(guest, kind, resets):
     """All handlers of PCI errors are passed through."""
     guest.machine.fault("aer", kind)
     guest.machine.until(f"[ $(cat {SYSFS}/reset_count) = {guest.resets + resets} ]")
-    assert "AER" in guest.machine.log()
+    guest.machine.until(f"[ $(cat {SYSFS}/state) = live ]")
+    log = guest.machine.log()
+    assert "AER" in log, log
+    print(f"---- PCI error:\n{log}")
 
 
 def test_aer_from_the_monitor(guest):
@@ -174,26 +195,108 @@ def test_all_ones(guest):
 
 
 def plug(guest):
+    """Once the guest has switched the empty slot off: a second later, if it was not asked."""
+    guest.machine.until("echo 0 >/sys/bus/pci/slots/0/power; "
+                        "dmesg | tail -1 | grep -q 'Already disabled'")
     guest.machine.qmp("device_add", driver="mxaccel", id="mx0", bus="slot0",
                       chip=str(TOP / "qemu-device/chips/tiny.ini"),
                       store=str(guest.folder / "cells"))
-    guest.machine.until(f"[ -e {SYSFS}/state ]", 60)
+    guest.machine.until(f"[ -e {SYSFS}/state ] || {{ dmesg | tail -20; false; }}", 60)
 
 
 def test_unplug_under_load(guest):
     """Jobs end with an error, the node goes; the same chip plugged in again has its models."""
     guest.same_chip = False
-    guest.machine.ok(f"(while {guest.command}; do :; done) >{guest.folder}/load 2>&1 &")
-    guest.machine.until(f"grep -q . {guest.folder}/load || [ -e {guest.folder}/vm.npy ]")
+    guest.start_load()
     guest.machine.qmp("device_del", id="mx0")
     guest.machine.wait_event("DEVICE_DELETED")
     guest.machine.until(f"[ ! -e {SYSFS} ]")
-    guest.machine.until("! pidof mxrun")
-    log = guest.machine.log()
-    print(f"---- unplugged under load:\n{guest.machine.ok(f'tail -3 {guest.folder}/load')}\n{log}")
+    print(f"---- unplugged under load:\n{guest.load_ended()}")
     plug(guest)
     guest.works()
     assert guest.cells_written() == 0, "nothing had to be programmed"
+    print(guest.machine.log())
+
+
+# Opens the device, waits for an event, and then asks the driver for something.
+HOLDER = """
+import fcntl, os, select
+file = os.open("/dev/mxaccel0", os.O_RDWR)
+poll = select.poll()
+poll.register(file, 0)
+print("open", flush=True)
+print("hung up" if poll.poll()[0][1] & select.POLLHUP else "an event", flush=True)
+try:
+    fcntl.ioctl(file, 0xc040b800, bytearray(64))  # QUERY
+except OSError as error:
+    print(error)
+"""
+
+
+def test_pulled_out_under_load(guest):
+    """Nobody asks the guest: its slot is empty all at once. Who has a file open is told so."""
+    guest.same_chip = False
+    (guest.folder / "holder.py").write_text(HOLDER)
+    guest.machine.ok(f"python3 {guest.folder}/holder.py >{guest.folder}/held 2>&1 &")
+    guest.machine.until(f"grep -q open {guest.folder}/held")
+    guest.start_load()
+    guest.machine.fault("remove", 1)
+    guest.machine.wait_event("DEVICE_DELETED")
+    guest.machine.until(f"[ ! -e {SYSFS} ]")
+    said, log = guest.load_ended(), guest.machine.log()
+    assert "Card not present" in log, log
+    print(f"---- pulled out under load:\n{said}\n{log}", end="")
+    guest.machine.until("! pidof python3")
+    held = (guest.folder / "held").read_text()
+    assert "hung up" in held and "No such device" in held, held
+    plug(guest)
+    guest.works()
+    assert guest.cells_written() == 0, "nothing had to be programmed"
+    print(guest.machine.log())
+
+
+def resident(guest):
+    """The ids of the models that the chip holds, by name."""
+    said = guest.machine.ok(f"{BIN}/mxrun --resident --device /dev/mxaccel0")
+    return {words[4]: words[0] for words in map(str.split, said.splitlines()[1:-1])}
+
+
+def program_other(guest):
+    return guest.machine.run(f"{BIN}/mxrun {guest.folder}/other.mxw --ids {guest.folder}/ids.npy "
+                             f"--out {guest.folder}/other.npy --device /dev/mxaccel0")
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_power_cut_while_programming(guest, step):
+    """The chip comes back with the models that it had, and takes the new one then."""
+    guest.same_chip = False
+    before = resident(guest)
+    guest.machine.fault("power-cut", step)
+    status, said = program_other(guest)
+    assert status, said
+    guest.machine.until(f"[ $(cat {SYSFS}/state) = live ]")
+    log = guest.machine.log()
+    print(f"---- power lost while programming:\n{said}{log}")
+    assert "has lost power" in log, log
+    assert resident(guest) == before and before
+    guest.works()
+    assert guest.cells_written() == 0, "nothing had to be programmed"
+    status, said = program_other(guest)
+    assert status == 0, said
+    guest.machine.ok(f"{BIN}/mxrun --delete {resident(guest)['other']} --device /dev/mxaccel0")
+
+
+def test_stuck_cells(guest):
+    """What is resident is safe, the rest of the chip is used, and health/ tells."""
+    guest.same_chip = False
+    retired = int(guest.sysfs("health/retired"))
+    guest.machine.fault("stuck", 3)
+    assert int(guest.sysfs("health/retired")) == retired + 3
+    guest.works()
+    assert guest.cells_written() == guest.cells
+    status, said = program_other(guest)
+    assert status == 0, said
+    guest.machine.ok(f"{BIN}/mxrun --delete {resident(guest)['other']} --device /dev/mxaccel0")
 
 
 def test_dead(guest):
@@ -205,6 +308,7 @@ def test_dead(guest):
     guest.machine.until(f"[ $(cat {SYSFS}/state) = dead ]", 60)
     status, said = guest.job()
     assert status, said
+    print(f"---- dead:\n{said}{guest.machine.log()}")
     guest.machine.qmp("device_del", id="mx0")
     guest.machine.wait_event("DEVICE_DELETED")
     guest.machine.until(f"[ ! -e {SYSFS} ]")

@@ -317,7 +317,7 @@ def test_remove(faulty, with_job):
     assert dev.qemu.wait_event("DEVICE_DELETED")["device"] == "mx0"
     assert dev.pci.get(0) == 0xffffffff
     status = dev.port.get(dev.port.capability(CAP_EXPRESS) + SLOT_STATUS, 2)
-    assert not status & PRESENT and status & 0x108 == 0x108, "presence and link have changed"
+    assert not status & PRESENT and status & 0x108 == 8, "presence has changed"
     assert dev.qemu.close() == 0
 
 
