@@ -196,7 +196,7 @@ static const struct mx_ioctl mx_ioctls[] = {
 	MX_IOCTL_GROWN(MODEL_PROGRAM, mxaccel_model_program, rsvd, mx_model_program, true),
 	MX_IOCTL(MODEL_OPEN, mxaccel_model_open, mx_model_open, true),
 	MX_IOCTL(MODEL_CLOSE, mxaccel_model_close, mx_model_close, false),
-	MX_IOCTL(MODEL_DELETE, mxaccel_model_delete, mx_model_delete, false),
+	MX_IOCTL_GROWN(MODEL_DELETE, mxaccel_model_delete, model, mx_model_delete, true),
 	MX_IOCTL(MODEL_LIST, mxaccel_model_list, mx_model_list, true),
 	MX_IOCTL(BUF_CREATE, mxaccel_buf_create, mx_buf_create, true),
 	MX_IOCTL(BUF_FREE, mxaccel_buf_free, mx_buf_free, false),

@@ -3,6 +3,7 @@
  * Open files. Each is a context of the chip, its protection domain: buffers,
  * granted models and jobs belong to it and end with it.
  */
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "mxaccel_drv.h"
@@ -86,6 +87,8 @@ int mx_file_create(struct mx_dev *mx, struct mx_file **out)
 		goto free_ctx;
 
 	get_device(&mx->dev);
+	file->opener = get_pid(task_tgid(current));
+	get_task_comm(file->comm, current);
 	mutex_lock(&mx->files_lock);
 	list_add_tail(&file->node, &mx->files);
 	mx_files_share(mx, 1);
@@ -187,6 +190,7 @@ void mx_file_release(struct mx_file *file)
 
 	mx_bufs_put(&buffers, false);
 	mx_jobs_discard(file);
+	put_pid(file->opener);
 	put_device(&mx->dev);
 	kfree(file);
 }

@@ -212,6 +212,9 @@ int mx_model_delete(struct mx_file *file, void *arg)
 	struct mxaccel_model_delete *request = arg;
 	int idx, err;
 
+	request->holder_pid = 0;
+	request->nr_holders = 0;
+	memset(request->holder, 0, sizeof(request->holder));
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
 	err = mx_file_enter(file, &idx);
@@ -220,6 +223,9 @@ int mx_model_delete(struct mx_file *file, void *arg)
 	err = mx_model_command(file->mx, MXACCEL_ADM_MODEL_DELETE, 0, request->model);
 	if (!err)
 		mx_sysfs_models_refresh(file->mx);
+	else if (err == -EBUSY)
+		request->nr_holders = mx_holder(file->mx, request->model, &request->holder_pid,
+						request->holder);
 	mx_exit(file->mx, idx);
 	return err;
 }

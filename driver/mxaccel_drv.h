@@ -359,6 +359,8 @@ struct mx_file_stats {
  * @generation:	of the device when it was opened
  * @ctx:	context id, 0 once it is reclaimed
  * @client:	number that no other file of the device has had
+ * @opener:	process that opened it, with a reference
+ * @comm:	its name then
  * @node:	in mx_dev.files
  * @lock:	protects @buffers, @models and the counts in them
  * @buffers:	struct mx_buf by handle
@@ -378,6 +380,8 @@ struct mx_file {
 	unsigned long generation;
 	u32 ctx;
 	u64 client;
+	struct pid *opener;
+	char comm[TASK_COMM_LEN];
 	struct list_head node;
 
 	struct mutex lock;
@@ -521,6 +525,11 @@ void mx_file_release(struct mx_file *file);
 void mx_file_reclaim(struct mx_file *file, struct list_head *buffers);
 bool mx_file_dead(struct mx_file *file);
 int mx_file_enter(struct mx_file *file, int *idx);
+
+/* holders.c */
+#define MX_NO_MODEL	U32_MAX
+u32 mx_holder(struct mx_dev *mx, u32 model, u32 *pid, char comm[TASK_COMM_LEN]);
+ssize_t mx_show_holders(struct mx_dev *mx, u32 model, char *buf);
 
 /* pages.c */
 int mx_pages_new(struct mx_pages *mem, u64 bytes);

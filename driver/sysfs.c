@@ -273,6 +273,12 @@ static ssize_t last_error_show(struct device *dev, struct device_attribute *attr
 }
 static DEVICE_ATTR_RO(last_error);
 
+static ssize_t holders_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return mx_show_holders(dev_get_drvdata(dev), MX_NO_MODEL, buf);
+}
+static DEVICE_ATTR_ADMIN_RO(holders);
+
 static ssize_t queues_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct mx_dev *mx = dev_get_drvdata(dev);
@@ -310,6 +316,7 @@ static struct attribute *mx_device_attrs[] = {
 	&dev_attr_platform.attr,
 	&dev_attr_reset_count.attr,
 	&dev_attr_last_error.attr,
+	&dev_attr_holders.attr,
 	&dev_attr_queues.attr,
 	&dev_attr_queue_entries.attr,
 	&dev_attr_vectors.attr,

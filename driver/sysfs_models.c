@@ -83,6 +83,11 @@ static ssize_t grants_show(struct mx_model_node *model, char *buf)
 	return mx_model_show_now(model, offsetof(struct mxaccel_model_info, grants), buf);
 }
 
+static ssize_t holders_show(struct mx_model_node *model, char *buf)
+{
+	return mx_show_holders(model->mx, model->id, buf);
+}
+
 static ssize_t age_seconds_show(struct mx_model_node *model, char *buf)
 {
 	if (!(model->mx->hw_features & MXACCEL_FEATURE_REFRESH))
@@ -107,6 +112,10 @@ MX_MODEL_ATTR(cells);
 MX_MODEL_ATTR(grants);
 MX_MODEL_ATTR(age_seconds);
 MX_MODEL_ATTR(refreshes);
+static struct mx_model_attr mx_model_holders = {
+	.attr = { .name = "holders", .mode = 0400 },
+	.show = holders_show,
+};
 
 static struct attribute *mx_model_attrs[] = {
 	&mx_model_name.attr,
@@ -117,6 +126,7 @@ static struct attribute *mx_model_attrs[] = {
 	&mx_model_grants.attr,
 	&mx_model_age_seconds.attr,
 	&mx_model_refreshes.attr,
+	&mx_model_holders.attr,
 	NULL
 };
 ATTRIBUTE_GROUPS(mx_model);

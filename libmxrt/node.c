@@ -164,6 +164,21 @@ static int node_models(struct mxrt_device *dev, struct mxrt_resident *list, size
 	return 0;
 }
 
+static int model_in_use(const struct mxrt_device *dev, const struct mxaccel_model_delete *arg)
+{
+	char others[32] = "";
+
+	if (!arg->holder_pid)
+		return mxrt_fail(-EBUSY, "model %u of %s is in use: unload it everywhere first",
+				 arg->model, dev->name);
+	if (arg->nr_holders > 1)
+		snprintf(others, sizeof(others), " and %u more", arg->nr_holders - 1);
+	return mxrt_fail(-EBUSY,
+			 "model %u of %s is in use by process %u (%.*s)%s: unload it there, or end that, first",
+			 arg->model, dev->name, arg->holder_pid, (int)sizeof(arg->holder), arg->holder,
+			 others);
+}
+
 static int node_model_delete(struct mxrt_device *dev, uint32_t id)
 {
 	struct mxaccel_model_delete arg = { .size = sizeof(arg), .model = id };
@@ -176,8 +191,7 @@ static int node_model_delete(struct mxrt_device *dev, uint32_t id)
 	case -ENOENT:
 		return mxrt_fail(err, "%s has no resident model %u", dev->name, id);
 	case -EBUSY:
-		return mxrt_fail(err, "model %u of %s is in use: unload it everywhere first", id,
-				 dev->name);
+		return model_in_use(dev, &arg);
 	case -EPERM:
 		return mxrt_fail(err, "deleting models of %s needs CAP_SYS_ADMIN", dev->name);
 	default:
@@ -336,6 +350,29 @@ static const struct mxrt_backend node_backend = {
 	.cancel = mxrt_node_cancel,
 };
 
+/* The chip has no context left: names who opened the first of the files, if it may be known. */
+static int all_in_use(const char *path)
+{
+	const char *name = strrchr(path, '/');
+	char file[128], comm[16];
+	unsigned int pid = 0;
+	FILE *in;
+
+	snprintf(file, sizeof(file), "/sys/class/mxaccel/%s/holders", name ? name + 1 : path);
+	in = fopen(file, "re");
+	if (in && fscanf(in, "%u %15[^\n]", &pid, comm) != 2)
+		pid = 0;
+	if (in)
+		fclose(in);
+	if (!pid)
+		return mxrt_fail(-EBUSY,
+				 "%s is open as often as its chip allows: see %s (as root) for who has it open",
+				 path, file);
+	return mxrt_fail(-EBUSY,
+			 "%s is open as often as its chip allows, longest by process %u (%s): end a user of it; %s names all",
+			 path, pid, comm, file);
+}
+
 static int open_node(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -345,6 +382,8 @@ static int open_node(const char *path)
 	switch (errno) {
 	case ENOENT:
 		return mxrt_fail(-ENOENT, "no device %s: is mxaccel.ko loaded?", path);
+	case EBUSY:
+		return all_in_use(path);
 	case EACCES:
 		return mxrt_fail(-EACCES, "no permission to open %s: see its group (ls -l %s)", path,
 				 path);

@@ -70,7 +70,7 @@ IOCTL(MODEL_OPEN, mxaccel_model_open, 0, true,
 	BROKEN(mxaccel_model_open, content[31], 0x5a, -ENOENT));
 IOCTL(MODEL_CLOSE, mxaccel_model_close, -ENOENT, false,
 	BROKEN(mxaccel_model_close, model, UINT32_MAX, -ENOENT));
-IOCTL(MODEL_DELETE, mxaccel_model_delete, -EBUSY, false,
+IOCTL_GROWN(MODEL_DELETE, mxaccel_model_delete, holder_pid, -EBUSY, true,
 	BROKEN(mxaccel_model_delete, model, UINT32_MAX, -ENOENT));
 IOCTL(MODEL_LIST, mxaccel_model_list, 0, true,
 	BROKEN(mxaccel_model_list, infos, 8, -EFAULT));

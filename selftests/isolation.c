@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,69 @@ TEST_F(two, killed_with_jobs_in_flight)
 		EXPECT_EQ(2, mx_sysfs_number(path));
 	}
 	EXPECT_EQ(resets, mx_sysfs_number("reset_count"));
+}
+
+static const char *read_sysfs(const char *name)
+{
+	static char text[4097];
+
+	return mx_read_file(mx_sysfs(name), text, sizeof(text)) < 0 ? "" : text;
+}
+
+/* A process that uses a model, under a name of its own, until its input ends. */
+static void holder(int ready, int until)
+{
+	struct mx_rig rig;
+	char byte;
+
+	prctl(PR_SET_NAME, "some holder");
+	if (rig_open(&rig) || write(ready, "", 1) != 1)
+		_exit(1);
+	_exit(read(until, &byte, 1) != 0);
+}
+
+TEST_F(two, who_uses_a_model)
+{
+	struct mxaccel_model_delete delete = { .size = sizeof(delete), .model = self->a.model };
+	int ready[2], until[2], status;
+	char path[64], line[64], byte;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(until));
+	pid = fork();
+	if (!pid) {
+		close(until[1]);
+		holder(ready[1], until[0]);
+	}
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	EXPECT_EQ(-EBUSY, mx_ioctl(self->b.fd, MXACCEL_IOC_MODEL_DELETE, &delete));
+	EXPECT_EQ(3, delete.nr_holders);
+	EXPECT_EQ(getpid(), delete.holder_pid);
+
+	ASSERT_EQ(0, mx_model_close(self->a.fd, self->a.model));
+	ASSERT_EQ(0, mx_model_close(self->b.fd, self->b.model));
+	EXPECT_EQ(-EBUSY, mx_ioctl(self->b.fd, MXACCEL_IOC_MODEL_DELETE, &delete));
+	EXPECT_EQ(1, delete.nr_holders);
+	EXPECT_EQ(pid, delete.holder_pid);
+	EXPECT_STREQ("some holder", delete.holder);
+	snprintf(path, sizeof(path), "models/%u/holders", self->a.model);
+	snprintf(line, sizeof(line), "%d some holder", pid);
+	EXPECT_STREQ(line, read_sysfs(path));
+	EXPECT_TRUE(strstr(read_sysfs("holders"), line));
+
+	/* As a program of before knows the call, it gets nothing that it has no room for. */
+	delete = (struct mxaccel_model_delete){ .size = 8, .model = self->a.model, .holder_pid = 7 };
+	EXPECT_EQ(-EBUSY, mx_ioctl(self->b.fd, MXACCEL_IOC_MODEL_DELETE, &delete));
+	EXPECT_EQ(7, delete.holder_pid);
+
+	close(until[0]);
+	close(until[1]);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_FALSE(strstr(read_sysfs("holders"), line));
+	ASSERT_EQ(0, mx_model_open(self->a.fd, self->a.tm, &self->a.model));
+	ASSERT_EQ(0, mx_model_open(self->b.fd, self->b.tm, &self->b.model));
 }
 
 TEST(as_many_files_as_contexts)

@@ -144,14 +144,22 @@ MXACCEL_ASSERT_SIZE(struct mxaccel_model_close, 8);
  * struct mxaccel_model_delete - free a model's cells (needs CAP_SYS_ADMIN)
  * @size:	sizeof(struct)
  * @model:	model id
+ * @holder_pid:	out, with EBUSY: process that opened the oldest of the files that use it;
+ *		0: none, or none that the caller's PID namespace has
+ * @nr_holders:	out, with EBUSY: files that use it; 0: a use that ended just now, or a driver
+ *		from before it told
+ * @holder:	out: name of that process when it opened the file, terminated
  *
- * EPERM; ENOENT not resident; EBUSY a file uses it.
+ * EPERM; ENOENT not resident; EBUSY a file uses it (models/<id>/holders in sysfs names all).
  */
 struct mxaccel_model_delete {
 	__u32	size;
 	__u32	model;
+	__u32	holder_pid;
+	__u32	nr_holders;
+	char	holder[16];
 };
-MXACCEL_ASSERT_SIZE(struct mxaccel_model_delete, 8);
+MXACCEL_ASSERT_SIZE(struct mxaccel_model_delete, 32);
 
 /**
  * struct mxaccel_model_refresh - program a model's cells again (needs CAP_SYS_ADMIN)
