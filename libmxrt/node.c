@@ -175,8 +175,8 @@ static int model_in_use(const struct mxrt_device *dev, const struct mxaccel_mode
 		snprintf(others, sizeof(others), " and %u more", arg->nr_holders - 1);
 	return mxrt_fail(-EBUSY,
 			 "model %u of %s is in use by process %u (%.*s)%s: unload it there, or end that, first",
-			 arg->model, dev->name, arg->holder_pid, (int)sizeof(arg->holder), arg->holder,
-			 others);
+			 arg->model, dev->name, arg->holder_pid, (int)sizeof(arg->holder),
+			 arg->holder, others);
 }
 
 static int node_model_delete(struct mxrt_device *dev, uint32_t id)

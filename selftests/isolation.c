@@ -150,7 +150,7 @@ static const char *read_sysfs(const char *name)
 }
 
 /* A process that uses a model, under a name of its own, until its input ends. */
-static void holder(int ready, int until)
+static void hold_model(int ready, int until)
 {
 	struct mx_rig rig;
 	char byte;
@@ -173,7 +173,7 @@ TEST_F(two, who_uses_a_model)
 	pid = fork();
 	if (!pid) {
 		close(until[1]);
-		holder(ready[1], until[0]);
+		hold_model(ready[1], until[0]);
 	}
 	ASSERT_EQ(1, read(ready[0], &byte, 1));
 	EXPECT_EQ(-EBUSY, mx_ioctl(self->b.fd, MXACCEL_IOC_MODEL_DELETE, &delete));
@@ -192,7 +192,9 @@ TEST_F(two, who_uses_a_model)
 	EXPECT_TRUE(strstr(read_sysfs("holders"), line));
 
 	/* As a program of before knows the call, it gets nothing that it has no room for. */
-	delete = (struct mxaccel_model_delete){ .size = 8, .model = self->a.model, .holder_pid = 7 };
+	delete = (struct mxaccel_model_delete){
+		.size = 8, .model = self->a.model, .holder_pid = 7,
+	};
 	EXPECT_EQ(-EBUSY, mx_ioctl(self->b.fd, MXACCEL_IOC_MODEL_DELETE, &delete));
 	EXPECT_EQ(7, delete.holder_pid);
 
