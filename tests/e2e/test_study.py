@@ -17,9 +17,11 @@ sys.path.insert(0, str(TOP / "tools"))
 from mxcost.chips import Failure                            # noqa: E402
 from mxstudy import head, packages, sweeps                  # noqa: E402
 from mxstudy.chip import Chip                               # noqa: E402
+from mxstudy.chip_text import with_keys                     # noqa: E402
 from mxstudy.intervals import mean_and_half, wilson         # noqa: E402
-from mxstudy.study import Texts                             # noqa: E402
-from mxstudy.sweeps import Setting                          # noqa: E402
+from mxstudy.plots import positions                         # noqa: E402
+from mxstudy.setting import CALIBRATED, Setting, Sweep      # noqa: E402
+from mxstudy.study import Texts, points                     # noqa: E402
 
 TOPICS = ("image editor", "chess game", "mail server", "python binding", "font family",
           "sound player", "web browser", "shell script", "kernel driver", "math solver",
@@ -40,10 +42,10 @@ def made_up(count=150):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """A quick study of two sweeps on what apt knows here: its folder and results."""
+    """A quick study of some sweeps on what apt knows here: its folder and results."""
     folder = tmp_path_factory.mktemp("study")
     done = run(BIN / "mxstudy", "--quick", "--folder", folder, "--sweep", "adc-bits", "--sweep",
-               "stuck-at-1", "--sweep", "program-sigma")
+               "drift")
     return folder, json.loads((folder / "study.json").read_text()), done
 
 
@@ -52,15 +54,19 @@ def test_a_quick_study(quick):
     assert results["corpus"]["sha256"] in done.stdout
     assert len(results["corpus"]["sections"]) == packages.SECTIONS
     assert not results["not_offered"]
-    adc, programming, stuck = results["sweeps"]
-    wide, narrow = adc["rows"][0], adc["rows"][-1]
+    adc, drift = results["sweeps"]
+    assert "Read noise" in results["not_run"] and "Drift" not in results["not_run"]
+    wide, narrow, calibrated_wide, calibrated_narrow = adc["rows"]
     assert wide["clamped"] == 0 and wide["cosine"] > 0.99
     assert narrow["clamped"] > 0.1 and narrow["cosine"] < 0.8
     assert narrow["same"] < wide["same"]
-    for sweep in (programming, stuck):
-        few, many = sweep["rows"][0], sweep["rows"][-1]
-        assert few["seeds"] == many["seeds"] == 2 and few["cosine_seeds"] > 0
-        assert many["cosine"] < few["cosine"]
+    assert calibrated_wide["clamped"] == 0 and calibrated_wide["cosine"] > 0.99
+    assert calibrated_narrow["cosine"] > narrow["cosine"] + 0.2
+    new, old, compensated_new, compensated_old = drift["rows"]
+    assert new["seeds"] == old["seeds"] == 2 and new["cosine_seeds"] > 0
+    assert old["cosine"] < new["cosine"] and old["at"] > new["at"]
+    assert compensated_new["cosine"] > new["cosine"]
+    assert compensated_old["cosine"] > old["cosine"]
     markdown = (folder / "study.md").read_text()
     for sweep in results["sweeps"]:
         assert sweep["title"] in markdown and sweep["title"] in done.stdout
@@ -102,16 +108,69 @@ def test_a_lossless_converter_is_exact(tmp_path):
     assert (first != other).any(), "each seed is another chip"
 
 
+def test_a_key_that_the_chip_lacks_is_told(tmp_path):
+    chip = Chip("mx1-inplace", MODEL, tmp_path)
+    less = chip.keys - {"analog.stuck_at_0"}
+    own = [sweep for sweep in sweeps.SWEEPS if not sweep.chip]
+    there, absent = sweeps.offered(own, {"": less})
+    assert absent["Cells stuck at the lowest conductance"] == ["analog.stuck_at_0"]
+    assert {one.title for one in own} == {one.title for one in there} | set(absent)
+    assert "analog.leak" in sweeps.without_sweep(own, {*less, "analog.leak"})
+
+
 def test_every_key_of_the_chip_is_varied(tmp_path):
     chip = Chip("mx1-inplace", MODEL, tmp_path)
-    # Drift is open: no sweep sets an age.
-    assert set(sweeps.without_sweep(sweeps.SWEEPS, chip.keys)) <= {
-        "analog.drift_nu", "analog.drift_nu_sigma"}
-    absent = {one.name for one in sweeps.offered(sweeps.SWEEPS, chip.keys)[1]}
-    assert absent <= {"read-noise", "telegraph"}
-    less = chip.keys - {"analog.stuck_at_0"}
-    assert {one.name for one in sweeps.offered(sweeps.SWEEPS, less)[1]} == absent | {"stuck-at-0"}
-    assert "analog.leak" in sweeps.without_sweep(sweeps.SWEEPS, {*less, "analog.leak"})
+    assert not sweeps.without_sweep(sweeps.SWEEPS, chip.keys)
+
+
+def test_every_setting_makes_a_chip(tmp_path):
+    """Of all sweeps that there are keys for: what the chip model says of the chip file."""
+    chips = {name: Chip(name or "mx1-inplace", MODEL, tmp_path) for name in ("", "mx1")}
+    there, _ = sweeps.offered(sweeps.SWEEPS, {name: chip.keys for name, chip in chips.items()})
+    made = {with_keys(chips[sweep.chip].text, setting.sets)
+            for sweep in there for _, _, _, setting in points(sweep)}
+    for text in made:
+        (tmp_path / "chip.ini").write_text(text)
+        run(BIN / "mxchip", tmp_path / "chip.ini")
+    assert len(made) > 150
+
+
+def test_what_is_common_to_a_sweep_gives_way():
+    sweep = Sweep("", "", "", (Setting("p", ("a.b=2",)),),
+                  (Setting("s", ("a.b=1", "a.c=1")),), base=Setting("", ("a.c=0",)))
+    (_, _, _, setting), = points(sweep)
+    assert with_keys("[a]\n", setting.sets) == "[a]\nb = 2\nc = 1\n"
+
+
+def test_calibration_and_smoothing_reach_the_image(tmp_path):
+    corpus = packages.make_corpus(made_up(), 10, 1)
+    text = "".join(f"{one.text}\n" for one in corpus.train[:6])
+    chip = Chip("mx1-inplace", MODEL, tmp_path, text)
+    ids = Texts(MODEL).ids(corpus.test)
+    narrow = Setting("", ("large.adc_bits=4",))
+    fixed = chip.infer(ids, 1, narrow)
+    assert chip.infer(ids, 1, narrow.plus(CALIBRATED)).clamped < fixed.clamped / 2
+    smooth = chip.infer(ids, 1, Setting("", mapping=("--smooth=0.5",)), analog=False)
+    assert (smooth.embeddings != chip.infer(ids, 1, analog=False).embeddings).any()
+    assert len(list(tmp_path.glob("images/*.mxw"))) == 3
+
+
+def test_keys_of_chip_files():
+    text = ("[large]\nbits = 8   ; eight\n\n[analog]  ; effects\nstep = 1\nsigma=0\n"
+            "[end]\nstep = 3\n")
+    assert with_keys(text, ("analog.step=2",)) == text.replace("step = 1", "step = 2")
+    assert with_keys(text, ("analog.step=",)) == text.replace("step = 1\n", "")
+    assert with_keys(text, ("analog.nu=5",)) == text.replace("step = 1", "nu = 5\nstep = 1")
+    assert with_keys(text, ("new.x=1",)) == text + "[new]\nx = 1\n"
+    assert with_keys(text, ("analog.nu=", "other.x=")) == text
+    assert with_keys(text, ("large.bits=4", "large.bits=6")).splitlines()[1] == "bits = 6"
+
+
+def test_a_logarithmic_axis():
+    rows = [{"point": str(at), "at": at} for at in (1000, 10, 1)]
+    assert positions({"log": False, "rows": rows}) == {"1000": 0, "10": 1, "1": 2}
+    assert positions({"log": True, "rows": rows}) == pytest.approx(
+        {"1000": 2, "10": 2 / 3, "1": 0})
 
 
 # ------------------------------------------------------------- sentences, head, intervals
@@ -185,10 +244,10 @@ def test_documentation_has_the_tables_of_its_study(tmp_path):
     done = document("--check")
     assert done.returncode == 0, done.stderr
     results = json.loads((TOP / "Documentation" / "study.json").read_text())
-    results["sweeps"][0]["rows"][0]["same"] = 0.123
+    results["sweeps"][0]["rows"][0]["same"] = 0.0123
     (tmp_path / "other.json").write_text(json.dumps(results))
     done = document("--check", "--results", tmp_path / "other.json")
-    assert done.returncode == 1 and "12.3" in done.stderr
+    assert done.returncode == 1 and '"1.2"' in done.stderr
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def parse(arguments):
     add("--sweep", action="append", metavar="NAME", choices=[one.name for one in sweeps.SWEEPS],
         help="only this one; may be repeated: %(choices)s")
     add("--seeds", type=positive, metavar="N", help="chips of each point that differs from chip "
-        "to chip (default: 5)")
+        "to chip (default: 3)")
     add("--quick", action="store_true", help="few sentences, the ends of each sweep, 2 seeds")
     return parser.parse_args(arguments)
 
@@ -63,22 +63,30 @@ def study(options):
     corpus = packages.make_corpus(text, size.train, size.test)
     say(f"sentences of {len(corpus.sections)} sections, SHA-256 {corpus.digest}")
     texts = Texts(options.model)
+    chosen = [one for one in sweeps.SWEEPS if not options.sweep or one.name in options.sweep]
     try:
         options.folder.mkdir(parents=True, exist_ok=True)
-        chip = Chip(options.chip, options.model, options.folder)
+        chips = {name: Chip(name or options.chip, options.model, options.folder,
+                            "".join(f"{one.text}\n" for one in corpus.train[:size.calibrate]))
+                 for name in {"", *(one.chip for one in chosen)}}
     except OSError as error:
         raise Failure(f"cannot write to {options.folder}: {error.strerror}") from None
-    chosen = [one for one in sweeps.SWEEPS if not options.sweep or one.name in options.sweep]
-    there, absent = sweeps.offered(chosen, chip.keys)
+    if not chips[""].computes:
+        raise Failure(f"chip {options.chip} is of organisation {chips[''].organisation}, which "
+                      "has no fidelity=analog; use an inplace or traditional one")
+    there, absent = sweeps.offered(chosen, {name: chip.keys for name, chip in chips.items()})
+    for title, keys in absent.items():
+        say(f"left out: {title}; the chip has no {', '.join(keys)}")
     if options.quick:
         there = [one.cut() for one in there]
-    results = make(corpus, texts, chip, there, size)
+    results = make(corpus, texts, chips, there, size)
     model = options.model.resolve().parent.name if options.model.is_symlink() else \
         options.model.name
     return {"chip": options.chip, "model": model, "corpus": {
         "sections": list(corpus.sections), "train": len(corpus.train), "test": len(corpus.test),
-        "sha256": corpus.digest}, "not_offered": [one.title for one in absent],
-        "not_swept": sweeps.without_sweep(sweeps.SWEEPS, chip.keys), **results}
+        "sha256": corpus.digest}, "not_offered": absent,
+        "not_run": [one.title for one in sweeps.SWEEPS if one not in chosen],
+        "not_swept": sweeps.without_sweep(sweeps.SWEEPS, chips[""].keys), **results}
 
 
 def write(results, folder):

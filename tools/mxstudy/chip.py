@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Sentences through the chip model, by mxmap, mxchip and mxrun.
+"""Sentences through the chip model, by mxmap and mxrun.
 
 What was run is kept below the study's folder, by everything it depends on: a study that
 was stopped goes on where it was, and one after a change runs what the change reaches.
@@ -12,7 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mxcost.chips import BIN, Failure, Variant, marks, run
+from mxcost.chips import BIN, Failure, Variant, run
+
+from .chip_text import with_keys
+from .setting import Setting
+
+IMAGES = 8      # that are kept at once, of 25 MB for the demo's model
 
 
 @dataclass(frozen=True)
@@ -34,55 +39,102 @@ def file_hash(path):
                       "tools") from None
 
 
-class Chip:
-    """Runs of a model on variants of a chip file."""
+def folder_hash(model):
+    """Of what decides a model's embeddings."""
+    found = hashlib.sha256()
+    for path in sorted([*model.glob("*.safetensors"), model / "config.json", model / "vocab.txt"]):
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
-    def __init__(self, chip, model, folder):
-        self.chip, self.folder = chip, folder
-        self.kept = folder / "runs"
-        self.kept.mkdir(parents=True, exist_ok=True)
-        variant = Variant(chip)
-        if not variant.path.is_file():
-            raise Failure(f"there is no chip {chip}: no file {variant.path}")
-        report = json.loads(run(BIN / "mxchip", variant.path, "--json"))
-        if report["organisation"] == "synergy":
-            raise Failure(f"chip {chip} is of organisation synergy, which has no "
-                          "fidelity=analog; use an inplace or traditional one")
-        self.keys = set(marks(variant))     # mxchip sets only those that the file has
-        self.images = {planes: self.map(model, variant, planes) for planes in (1, 2)}
+
+def digest(*parts):
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+class Chip:
+    """
+    Runs of a model on variants of a chip file.
+
+    @text:	sentences that calibrate and smooth, one a line; None: no setting does
+    """
+
+    def __init__(self, chip, model, folder, text=None):
+        self.model, self.folder = model, folder
+        self.kept, self.images = folder / "runs", folder / "images"
+        for new in (self.kept, self.images):
+            new.mkdir(parents=True, exist_ok=True)
+        path = Variant(chip).path
+        if not path.is_file():
+            raise Failure(f"there is no chip {chip}: no file {path}")
+        report = json.loads(run(BIN / "mxchip", path, "--json"))
+        self.keys = {f"{section}.{key}" for section, keys in report["keys"].items()
+                     for key in keys}
+        self.organisation = report["organisation"]
+        self.text = path.read_text(encoding="utf-8")
+        self.sentences = folder / "calibration.txt"
+        if text:
+            self.sentences.write_text(text, encoding="utf-8")
+        self.of_maps = digest(file_hash(BIN / "mxmap"), folder_hash(model), text)
         self.tool = file_hash(BIN / "mxrun")
 
-    def map(self, model, variant, planes):
-        image = self.folder / f"model-{planes}.mxw"
-        run(BIN / "mxmap", model, "-o", image, "--chip", variant.path, "--planes", planes)
+    @property
+    def computes(self):
+        """Whether it has fidelity=analog."""
+        return any(key.startswith("analog.") for key in self.keys)
+
+    def image(self, planes, setting, text):
+        """(hash of what decides it, what makes it) of the image for a setting."""
+        options = ["--planes", planes, *setting.mapping]
+        if setting.calibrated or setting.mapping:
+            options += ["--calibrate", self.sentences.name]
+        if not setting.calibrated:
+            text = self.text        # one image does for all variants
+        key = digest(self.of_maps, text, *options)
+        return key, lambda: self.map(key, options, text)
+
+    def map(self, key, options, text):
+        image = self.images / f"{key}.mxw"
+        if image.exists():
+            return image
+        there = sorted(self.images.glob("*.mxw"), key=lambda path: path.stat().st_mtime)
+        for old in there[:-(IMAGES - 1)]:
+            old.unlink()
+        chip, new = (self.images / f"{os.getpid()}{suffix}" for suffix in (".ini", ".new"))
+        chip.write_text(text, encoding="utf-8")
+        options = [self.sentences if option == self.sentences.name else option
+                   for option in options]
+        try:
+            run(BIN / "mxmap", self.model, "-o", new, "--chip", chip, "--name", "study", *options)
+            new.replace(image)
+        finally:
+            for file in (chip, new):
+                file.unlink(missing_ok=True)
         return image
 
-    def infer(self, ids, planes, setting=None, seed=0):
-        """Sentence embeddings; with a setting by its crossbars, without by exact products."""
-        made = self.folder / f"chip-{os.getpid()}.ini"
-        options = Variant(self.chip, setting.sets if setting else ()).options()
-        run(BIN / "mxchip", Variant(self.chip).path, *options, "--save", made)
-        device = ",".join([f"sim:{made}", *(setting.device if setting else ()),
-                           *(("fidelity=analog", f"seed={seed}") if setting else ())])
-        parts = [made.read_text(encoding="utf-8"), device.replace(str(made), ""), self.tool,
-                 file_hash(self.images[planes]), hashlib.sha256(ids.tobytes()).hexdigest()]
-        kept = self.kept / (hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32] + ".npz")
-        try:
-            if not kept.exists():
-                self.run(ids, planes, device, kept)
-        finally:
-            made.unlink()
+    def infer(self, ids, planes, setting=Setting(""), seed=0, analog=True):
+        """Sentence embeddings, by the crossbars or by exact products."""
+        text = with_keys(self.text, setting.sets)
+        options = ",".join([*setting.device,
+                            *(("fidelity=analog", f"seed={seed}") if analog else ())])
+        key, image = self.image(planes, setting, text)
+        kept = self.kept / (digest(text, options, self.tool, key,
+                                   hashlib.sha256(ids.tobytes()).hexdigest()) + ".npz")
+        if not kept.exists():
+            self.run(ids, image(), text, options, kept)
         with np.load(kept) as found:
             return Answer(found["embeddings"], float(found["clamped"]))
 
-    def run(self, ids, planes, device, kept):
+    def run(self, ids, image, text, options, kept):
         base = kept.parent / f"{os.getpid()}"
-        files = [base.with_suffix(suffix) for suffix in (".ids.npy", ".out.npy", ".json", ".npz")]
-        ids_file, out_file, report_file, new = files
-        np.save(ids_file, ids)
+        files = [base.with_suffix(suffix)
+                 for suffix in (".ini", ".ids.npy", ".out.npy", ".json", ".npz")]
+        chip, ids_file, out_file, report_file, new = files
         try:
-            run(BIN / "mxrun", self.images[planes], "--entry", "sentence", "--ids", ids_file,
-                "--out", out_file, "--device", device, "--json", report_file)
+            chip.write_text(text, encoding="utf-8")
+            np.save(ids_file, ids)
+            run(BIN / "mxrun", image, "--entry", "sentence", "--ids", ids_file, "--out", out_file,
+                "--device", ",".join(filter(None, [f"sim:{chip}", options])),
+                "--json", report_file)
             counters = json.loads(report_file.read_text(encoding="utf-8"))["counters"]
             clamped = counters["adc_saturations"] / max(1, counters["adc_conversions"])
             np.savez(new, embeddings=np.load(out_file), clamped=clamped)

@@ -3,8 +3,8 @@
 
     PYTHONPATH=tools python3 -m mxstudy.document [--check] [--results study.json]
 
---results first takes the results of a study over into Documentation/study.json. A table
-stands between ".. mxstudy: NAME" and ".. end-mxstudy".
+--results first takes the results of a study over into Documentation/study.json. The tables
+stand between ".. begin-mxstudy" and ".. end-mxstudy".
 """
 
 import argparse
@@ -21,18 +21,15 @@ from . import report
 
 PAGE = TOP / "Documentation" / "study.rst"
 KEPT = TOP / "Documentation" / "study.json"
-BLOCK = re.compile(r"^(\.\. mxstudy: ([^\n]*)\n).*?^(\.\. end-mxstudy)$", re.M | re.S)
+BLOCK = re.compile(r"^(\.\. begin-mxstudy\n).*?^(\.\. end-mxstudy)$", re.M | re.S)
 
 
 def refreshed(text, tables):
-    """The page with the tables of the results, each of which must have its place."""
-    made = {table.name: table for table in tables}
-    places = [match[2] for match in BLOCK.finditer(text)]
-    if sorted(places) != sorted(made):
-        raise SystemExit(f"{PAGE}: tables {', '.join(places)}; the results have "
-                         f"{', '.join(made)}")
-    return BLOCK.sub(lambda match: f"{match[1]}\n{render([made[match[2]]], 'rst')}\n{match[3]}",
-                     text)
+    """The page with the tables of the results."""
+    if len(BLOCK.findall(text)) != 1:
+        raise SystemExit(f"{PAGE}: there must be one block from .. begin-mxstudy to "
+                         ".. end-mxstudy")
+    return BLOCK.sub(lambda match: f"{match[1]}\n{render(tables, 'rst')}\n{match[2]}", text)
 
 
 def main(arguments=None):

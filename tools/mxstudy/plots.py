@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A picture of each sweep: accuracy, and the distance from float32's embeddings."""
 
+import math
+
 import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot as plt            # noqa: E402
@@ -26,6 +28,20 @@ def error_bars(rows):
     return [100 * (row["accuracy_seeds"] or 0) for row in rows]
 
 
+def distance(row):
+    return max(SMALLEST, 1 - row["cosine"])
+
+
+def positions(sweep):
+    """Where points lie along x: evenly, or as their logarithms do."""
+    points = {row["point"]: row["at"] for row in sweep["rows"]}
+    if not sweep["log"] or len(points) < 2:
+        return {label: at for at, label in enumerate(points)}
+    logs = {label: math.log(at) for label, at in points.items()}
+    low, high = min(logs.values()), max(logs.values())
+    return {label: (at - low) / (high - low) * (len(points) - 1) for label, at in logs.items()}
+
+
 def float32_row(results, count):
     return next(row for row in results["baseline"]
                 if row["name"] == "float32" and row["sentences"] == count)
@@ -37,8 +53,7 @@ def draw_sweep(results, sweep, folder):
     series_names = list(dict.fromkeys(series for _, series in of_all))
     planes_vary = len({planes for planes, _ in of_all}) > 1
     colours = plt.get_cmap("tab10").colors
-    places = {label: at for at, label in
-              enumerate(dict.fromkeys(row["point"] for row in sweep["rows"]))}
+    places = positions(sweep)
     for number, ((planes, series), rows) in enumerate(of_all.items()):
         about = [series] if series else []
         if planes_vary:
@@ -50,7 +65,8 @@ def draw_sweep(results, sweep, folder):
         look = {"color": colours[series_names.index(series)], "linestyle": DASHES[planes],
                 "marker": "o", "markersize": 4, "label": label, "capsize": 3}
         left.errorbar(at, [100 * row["accuracy"] for row in rows], yerr=error_bars(rows), **look)
-        right.errorbar(at, [max(SMALLEST, 1 - row["cosine"]) for row in rows], **look)
+        right.errorbar(at, [distance(row) for row in rows],
+                       yerr=[row["cosine_seeds"] or 0 for row in rows], **look)
     reference = float32_row(results, sweep["rows"][0]["sentences"])
     left.axhspan(100 * reference["accuracy_low"], 100 * reference["accuracy_high"],
                  color="0.92", zorder=0, label="float32 and its interval over sentences")
@@ -60,11 +76,11 @@ def draw_sweep(results, sweep, folder):
     left.set_ylim(0, 100)
     left.set_ylabel("accuracy, %")
     right.set_yscale("log")
-    right.set_ylim(top=2)
+    right.set_ylim(min(map(distance, sweep["rows"])) / 2, 2)
     right.set_ylabel("1 - mean cosine to float32")
     right.grid(axis="y", color="0.9")
     for axes in (left, right):
-        axes.set_xticks(range(len(places)), list(places))
+        axes.set_xticks(list(places.values()), list(places))
         axes.set_xlim(-0.4, len(places) - 0.6)
         axes.set_xlabel(sweep["axis"])
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3,

@@ -62,15 +62,17 @@ def sweep_table(sweep):
     about = f"{rows[0]['sentences']} sentences"
     if sweep["seeded"]:
         about += f"; mean of {rows[0]['seeds']} chips (seeds), ± half of the t interval over them"
-    table.notes.append(about + ".")
+    table.notes += [text + "." for text in (about, sweep["note"]) if text]
     return table
 
 
 def tables(results):
     made = [corpus_table(results), baseline_table(results),
             *(sweep_table(sweep) for sweep in results["sweeps"])]
-    if results["not_offered"]:
-        made[0].notes.append("This chip offers no " + ", ".join(results["not_offered"]) + ".")
+    made[0].notes += [f"Left out: {title}; the chip has no {', '.join(keys)}."
+                      for title, keys in results["not_offered"].items()]
+    if results["not_run"]:
+        made[0].notes.append("Not run: " + "; ".join(results["not_run"]) + ".")
     if results["not_swept"]:
         made[0].notes.append("No sweep varies " + ", ".join(results["not_swept"]) + ".")
     return made

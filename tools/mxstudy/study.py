@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from tokenizers import BertWordPieceTokenizer
@@ -13,9 +14,9 @@ from tokenizers import BertWordPieceTokenizer
 from mxcost.chips import TOP, Failure
 
 from . import head
-from .chip import Answer
+from .chip import Answer, folder_hash
 from .intervals import mean_and_half, wilson
-from .sweeps import Setting
+from .setting import Setting
 
 sys.path.append(str(TOP / "tests" / "reference"))
 from bert import Bert, ModelError, l2_normalise, mean_pool      # noqa: E402
@@ -25,29 +26,23 @@ AT_ONCE = 64        # sentences in float32
 
 @dataclass(frozen=True)
 class Size:
-    """Sentences of each section to train, to test, to test where runs are slow or many;
-    seeds of what differs from chip to chip."""
+    """Sentences of each section to train, to test, to test where runs are slow or many; of
+    those to train, how many mxmap samples for calibration; seeds of what differs from chip to
+    chip."""
 
     train: int
     test: int
     first: int
+    calibrate: int
     seeds: int
 
 
-FULL = Size(train=200, test=20, first=5, seeds=5)
-QUICK = Size(train=30, test=2, first=1, seeds=2)
+FULL = Size(train=200, test=20, first=5, calibrate=2400, seeds=3)
+QUICK = Size(train=30, test=2, first=1, calibrate=12, seeds=2)
 
 
 def say(text):
     print(f"mxstudy: {text}", file=sys.stderr, flush=True)
-
-
-def folder_hash(model):
-    """Of what decides its embeddings."""
-    found = hashlib.sha256()
-    for path in sorted([*model.glob("*.safetensors"), model / "config.json", model / "vocab.txt"]):
-        found.update(path.read_bytes())
-    return found.hexdigest()
 
 
 class Texts:
@@ -98,13 +93,25 @@ def labels(sentences):
     return np.array([one.label for one in sentences])
 
 
+def kept_head(folder, embeddings, truth):
+    """Trained once for the same embeddings, labels and head.py."""
+    found = hashlib.sha256(embeddings.tobytes() + truth.tobytes())
+    found.update(Path(head.__file__).read_bytes())
+    kept = folder / "runs" / f"head-{found.hexdigest()[:32]}.npy"
+    if not kept.exists():
+        new = kept.with_suffix(f".{os.getpid()}.npy")
+        np.save(new, head.train(embeddings, truth).weights)
+        new.replace(kept)
+    return head.Head(np.load(kept))
+
+
 class Judge:
     """The head and what float32 makes of the test sentences: measures embeddings."""
 
     def __init__(self, corpus, texts, folder):
         embeddings = texts.kept_float32(corpus, folder)
         count = len(corpus.train)
-        self.head = head.train(embeddings[:count], labels(corpus.train))
+        self.head = kept_head(folder, embeddings[:count], labels(corpus.train))
         self.reference = embeddings[count:]
         self.truth = labels(corpus.test)
         self.answers = self.head.predict(self.reference)
@@ -134,41 +141,46 @@ def points(sweep):
     for planes in sweep.planes:
         for series in sweep.series:
             for point in sweep.points:
-                yield planes, series, point, point.plus(series)
+                yield planes, series, point, sweep.base.plus(series).plus(point)
+
+
+SMOOTHED = Setting("", mapping=("--smooth=0.5",))
+BASELINE = (("exact", Setting(""), False), ("exact, smoothed 0.5", SMOOTHED, False),
+            ("analog", Setting(""), True))
 
 
 def baseline(judge, chip, ids, first):
     """float32, exact and analog as the chip file has it; on all test sentences, the first."""
-    found = []
-    for planes, name, setting in ((None, "float32", None), (2, "exact", None), (1, "exact", None),
-                                  (2, "analog", Setting("")), (1, "analog", Setting(""))):
-        answer = Answer(judge.reference, 0.0) if planes is None else \
-            chip.infer(ids, planes, setting)
-        for count in (len(ids), first):
-            found.append({"name": name, "planes": planes, **judge.measure([answer.first(count)])})
-    return found
+    runs = [("float32", None, Answer(judge.reference, 0.0))]
+    runs += [(name, planes, chip.infer(ids, planes, setting, analog=analog))
+             for name, setting, analog in BASELINE for planes in (2, 1)]
+    return [{"name": name, "planes": planes, **judge.measure([answer.first(count)])}
+            for name, planes, answer in runs for count in (len(ids), first)]
 
 
-def make(corpus, texts, chip, sweeps, size):
-    """The results: {"baseline": [...], "sweeps": [...]}"""
-    judge = Judge(corpus, texts, chip.folder)
+def make(corpus, texts, chips, sweeps, size):
+    """The results: {"baseline": [...], "sweeps": [...]}. @chips by name, "" the study's."""
+    judge = Judge(corpus, texts, chips[""].folder)
     ids, first = texts.ids(corpus.test), size.first * len(corpus.sections)
     begin, done = time.monotonic(), 0
     total = sum(len(list(points(sweep))) for sweep in sweeps)
     say(f"{len(ids)} test sentences, {int((ids != 0).sum())} tokens; {total} points")
-    results = {"baseline": baseline(judge, chip, ids, first), "sweeps": []}
+    results = {"baseline": baseline(judge, chips[""], ids, first), "sweeps": []}
     for sweep in sweeps:
         seeds = range(1, size.seeds + 1) if sweep.seeded else (0,)
         part = ids[:first] if sweep.slow or sweep.seeded else ids
         rows = []
         for planes, series, point, setting in points(sweep):
-            runs = [chip.infer(part, planes, setting, seed) for seed in seeds]
+            runs = [chips[sweep.chip].infer(part, planes, setting, seed) for seed in seeds]
             rows.append({"planes": planes, "series": series.label, "point": point.label,
-                         "keys": list(setting.sets + setting.device), **judge.measure(runs)})
+                         "at": point.at,
+                         "keys": [*setting.sets, *setting.device, *setting.mapping],
+                         **judge.measure(runs)})
             done += 1
             say(f"[{done}/{total}, {time.monotonic() - begin:.0f} s] {sweep.name}: "
                 f"{setting.label}: accuracy {rows[-1]['accuracy']:.3f}, "
                 f"cosine {rows[-1]['cosine']:.4f}")
         results["sweeps"].append({"name": sweep.name, "title": sweep.title, "axis": sweep.axis,
-                                  "seeded": sweep.seeded, "rows": rows})
+                                  "log": sweep.log, "seeded": sweep.seeded, "note": sweep.note,
+                                  "rows": rows})
     return results
