@@ -297,7 +297,6 @@ def test_bad_package_files(study, tmp_path, text, said):
 @pytest.mark.parametrize("options, status, said", [
     (["--model", "/nonexistent"], 1, "there is no model in /nonexistent"),
     (["--chip", "nope"], 1, "there is no chip nope"),
-    (["--chip", "mx1"], 1, "organisation synergy"),
     (["--folder", "/proc/nope"], 1, "cannot write to /proc/nope"),
     (["--seeds", "0"], 2, "no number from 1"),
     (["--sweep", "nope"], 2, "invalid choice"),

@@ -73,7 +73,7 @@ def study(options):
         raise Failure(f"cannot write to {options.folder}: {error.strerror}") from None
     if not chips[""].computes:
         raise Failure(f"chip {options.chip} is of organisation {chips[''].organisation}, which "
-                      "has no fidelity=analog; use an inplace or traditional one")
+                      "has no fidelity=analog")
     there, absent = sweeps.offered(chosen, {name: chip.keys for name, chip in chips.items()})
     for title, keys in absent.items():
         say(f"left out: {title}; the chip has no {', '.join(keys)}")
