@@ -49,11 +49,16 @@ class Moving:
         return Machine(folder, *self.options, *options, share=False)
 
 
+def tell(machine, what):
+    machine.ok(f'echo "{what}; jobs in flight: $(cat {SYSFS}/jobs_in_flight), ended: '
+               f'$(cat {SYSFS}/perf/jobs)" >/dev/kmsg')
+
+
 def move(source, target, folder):
     """Live, over a socket; the source has ended then, as far as its guest is concerned."""
     uri = f"unix:{folder / 'stream'}"
     target.qmp("migrate-incoming", uri=uri)
-    source.ok("echo 'moving to another QEMU' >/dev/kmsg")
+    tell(source, "moving to another QEMU")
     source.qmp("migrate", uri=uri)
     deadline = time.monotonic() + 120
     while (status := source.qmp("query-migrate")["status"]) != "completed":
@@ -63,7 +68,7 @@ def move(source, target, folder):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     source.__exit__()
-    target.ok("echo 'in another QEMU' >/dev/kmsg")
+    tell(target, "in another QEMU")
 
 
 def test_migration(tmp_path, small):
@@ -80,6 +85,7 @@ def test_migration(tmp_path, small):
         first.log()
         first.ok(LOOP.format(command=moving.command, expected=tmp_path / "expected.npy"))
         first.until("[ $(cat /tmp/rounds) -gt 0 ]", 120)
+        first.until(f"[ $(cat {SYSFS}/jobs_in_flight) = 1 ]")
         move(first, second, tmp_path)
         second.until(f"[ $(cat /tmp/rounds) -gt {second.ok('cat /tmp/rounds')} ]", 120)
 
@@ -106,5 +112,6 @@ def test_suspend(tmp_path):
     """The selftest of sleep, which takes the host's files away from a machine that sees them."""
     program = TOP / "build" / "selftests" / "suspend"
     done = run(TOP / "mxvm", "--prop", "chip=tiny", "--console", tmp_path / "console", "--timeout",
-               "300", "--in-memory", program, "--", program, check=False)
+               "300", "--append", "suspend.pm_test_delay=1", "--in-memory", program, "--", program,
+               check=False)
     assert done.returncode == 0 and "\nok 1 " in done.stdout, done.stdout + done.stderr

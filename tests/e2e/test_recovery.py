@@ -25,9 +25,9 @@ class Guest:
         self.expected = infer(small.image, ids, folder, device="sim:tiny")
         mxrun = f"{BIN}/mxrun {small.image} --device /dev/mxaccel0"
         self.command = f"{mxrun} --ids {folder}/ids.npy --out {folder}/vm.npy"
-        np.save(folder / "many.npy", np.tile(ids, (1000, 8)))
+        np.save(folder / "many.npy", np.full((6000, 32), 5, dtype=np.int32))
         self.load = (f"(while {mxrun} --ids {folder}/many.npy --out {folder}/load.npy "
-                     f"--batch 2000; do :; done) >{folder}/load 2>&1 &")
+                     f"--batch 6000; do :; done) >{folder}/load 2>&1 &")
 
     def job(self, seconds=120):
         (self.folder / "vm.npy").unlink(missing_ok=True)
@@ -115,7 +115,7 @@ def test_hung_job(guest, until, resets, sentence):
 def test_core_dump(guest):
     """It tells of registers, queues and commands; and a uevent told that it is there."""
     guest.machine.run("for d in /sys/class/devcoredump/devcd*; do echo 1 >$d/data; done")
-    guest.machine.fault("hang-until", 3)
+    guest.machine.fault("hang-until", 2)
     guest.machine.fault("hang", 1)
     assert guest.job()[0]
     dump = guest.machine.ok("cat /sys/class/devcoredump/devcd*/data")
