@@ -24,7 +24,6 @@ static void mx_job_construct(void *mem)
 	struct mx_job *job = mem;
 
 	INIT_LIST_HEAD(&job->node);
-	INIT_WORK(&job->cancel_work, mx_uring_cancel_work);
 }
 
 int mx_jobs_init(void)

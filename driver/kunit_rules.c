@@ -70,7 +70,52 @@ static void full_ring_is_read_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seen, 4);
 }
 
+/* What "from, and the entries before to" means, said by walking there. */
+static bool walk_passes(u16 event, u16 from, u16 to, u16 depth)
+{
+	for (; from != to; from = mx_ring_next(from, depth))
+		if (from == event)
+			return true;
+	return false;
+}
+
+/* All windows of a ring, against the walk */
+static void ring_passes(struct kunit *test, u16 event, u16 depth)
+{
+	u16 from, to;
+
+	for (from = 0; from < depth; from++) {
+		for (to = 0; to < depth; to++) {
+			bool want = walk_passes(event, from, to, depth);
+
+			KUNIT_EXPECT_EQ_MSG(test, mx_ring_passed(event, from, to, depth), want,
+					    "event %u, from %u to %u of %u", event, from, to,
+					    depth);
+		}
+	}
+}
+
+static void doorbell_is_rung_for_what_was_asked(struct kunit *test)
+{
+	u16 depth, event;
+
+	for (depth = 2; depth <= 5; depth++)
+		for (event = 0; event < depth; event++)
+			ring_passes(test, event, depth);
+}
+
+/* A chip that writes nonsense is rung for rather than forgotten. */
+static void doorbell_is_rung_for_nonsense(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, mx_ring_passed(4, 0, 1, 4));
+	KUNIT_EXPECT_TRUE(test, mx_ring_passed(0x10000, 0, 1, 4));
+	KUNIT_EXPECT_TRUE(test, mx_ring_passed(U32_MAX, 3, 0, 4));
+	KUNIT_EXPECT_FALSE(test, mx_ring_passed(3, 0, 1, 4));
+}
+
 static struct kunit_case rings[] = {
+	KUNIT_CASE(doorbell_is_rung_for_what_was_asked),
+	KUNIT_CASE(doorbell_is_rung_for_nonsense),
 	KUNIT_CASE(ring_goes_round),
 	KUNIT_CASE(ring_of_odd_depth),
 	KUNIT_CASE(phase_wraps),
@@ -317,7 +362,61 @@ static void ranges(struct kunit *test)
 			-EACCES);
 }
 
+static const struct mxaccel_submit bare_job = {
+	.size = sizeof(bare_job), .flags = MXACCEL_SUBMIT_NOP, .user_data = U64_MAX, .job = U64_MAX,
+};
+
+/* One that does nothing: each field that would ask for something is refused by itself. */
+static void bare_jobs(struct kunit *test)
+{
+	struct mxaccel_submit job = bare_job;
+	size_t at;
+
+	KUNIT_EXPECT_TRUE(test, mx_submit_is_bare(&job));
+	KUNIT_EXPECT_EQ(test, mx_submit_check(&job, 0), 0);
+	job.flags |= MXACCEL_SUBMIT_SCHEDULE;
+	KUNIT_EXPECT_EQ(test, mx_submit_check(&job, ~0ULL), -EINVAL);
+
+	for (at = offsetof(struct mxaccel_submit, model);
+	     at < offsetof(struct mxaccel_submit, job); at += sizeof(u32)) {
+		job = bare_job;
+		*(u32 *)((u8 *)&job + at) = BIT(31);
+		KUNIT_EXPECT_FALSE_MSG(test, mx_submit_is_bare(&job), "offset %zu", at);
+		KUNIT_EXPECT_EQ_MSG(test, mx_submit_check(&job, ~0ULL), -EINVAL, "offset %zu", at);
+	}
+}
+
+/* All files fill their shares: the queue has place for that, and none is left without. */
+static void files_share_a_queue(struct kunit *test)
+{
+	u32 depth, files, each;
+
+	for (depth = 2; depth <= 4096; depth *= 2) {
+		for (files = 1; files < depth; files++) {
+			each = mx_file_depth(depth, files);
+			KUNIT_ASSERT_GE(test, each, 1);
+			KUNIT_ASSERT_LE(test, each, MX_FILE_DEPTH);
+			KUNIT_ASSERT_LT(test, each * files, depth);
+			/* And no place is left that would do for one more of each. */
+			if (each < MX_FILE_DEPTH)
+				KUNIT_ASSERT_GE(test, (each + 1) * files, depth);
+		}
+	}
+}
+
+static void more_files_than_places(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, mx_file_depth(64, 64), 1);
+	KUNIT_EXPECT_EQ(test, mx_file_depth(64, U32_MAX), 1);
+	KUNIT_EXPECT_EQ(test, mx_file_depth(2, 1), 1);
+	KUNIT_EXPECT_EQ(test, mx_file_depth(64, 0), 63);
+	KUNIT_EXPECT_EQ(test, mx_file_depth(4096, 0), MX_FILE_DEPTH);
+}
+
 static struct kunit_case jobs[] = {
+	KUNIT_CASE(bare_jobs),
+	KUNIT_CASE(files_share_a_queue),
+	KUNIT_CASE(more_files_than_places),
 	KUNIT_CASE(job_forms),
 	KUNIT_CASE(job_features),
 	KUNIT_CASE(ranges),

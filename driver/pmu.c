@@ -63,15 +63,15 @@ static ssize_t mx_event_show(struct device *dev, struct device_attribute *attr, 
 MXACCEL_COUNTERS(MXACCEL_X)
 #undef MXACCEL_X
 
-/* Energies, in femtojoules, are shown in joules. */
+/* Energies, in femtojoules, are shown in microjoules: perf prints two digits after the point. */
 static ssize_t mx_unit_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "Joules\n");
+	return sysfs_emit(buf, "uJ\n");
 }
 
 static ssize_t mx_scale_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "1e-15\n");
+	return sysfs_emit(buf, "1e-9\n");
 }
 
 #define MXACCEL_X(counter, file, text) \

@@ -71,28 +71,44 @@ void mx_uring_done(struct mx_job *job)
  * struct mx_plug - a doorbell that waits until the submitter has no more commands
  * @cb:		@cb.data is the queue
  * @filp:	held, so that the device is there
+ * @work:	rings instead of a submitter that is about to sleep
  */
 struct mx_plug {
 	struct blk_plug_cb cb;
 	struct file *filp;
+	struct work_struct work;
 };
 
-static void mx_unplug(struct blk_plug_cb *cb, bool from_schedule)
+static void mx_plug_ring(struct mx_plug *plug)
 {
-	struct mx_plug *plug = container_of(cb, struct mx_plug, cb);
 	struct mx_file *file = plug->filp->private_data;
 	int idx;
 
 	/* After a reset nothing of what was put is left to be rung. */
 	if (!mx_file_enter(file, &idx)) {
-		if (from_schedule)
-			mx_queue_ring(cb->data);
-		else
-			mx_queue_kick(cb->data);
+		mx_queue_kick(plug->cb.data);
 		mx_exit(file->mx, idx);
 	}
 	fput(plug->filp);
 	kfree(plug);
+}
+
+static void mx_plug_work(struct work_struct *work)
+{
+	mx_plug_ring(container_of(work, struct mx_plug, work));
+}
+
+static void mx_unplug(struct blk_plug_cb *cb, bool from_schedule)
+{
+	struct mx_plug *plug = container_of(cb, struct mx_plug, cb);
+
+	/* Ringing alone will not do: the queue may not ask for interrupts yet. */
+	if (from_schedule) {
+		INIT_WORK(&plug->work, mx_plug_work);
+		queue_work(mx_workqueue, &plug->work);
+	} else {
+		mx_plug_ring(plug);
+	}
 }
 
 /* Return: false if the doorbell is to be rung now. */
@@ -264,6 +280,8 @@ static void mx_uring_abort(struct mx_job *job)
 		return;
 	}
 	get_device(&job->rq.queue->mx->dev);
+	/* Not in the cache's constructor: debugging forgets work when its memory is freed. */
+	INIT_WORK(&job->cancel_work, mx_uring_cancel_work);
 	queue_work(mx_workqueue, &job->cancel_work);
 }
 

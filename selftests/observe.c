@@ -135,7 +135,10 @@ TEST_F(observe, perf_names)
 	EXPECT_LE(0, pmu_number(self->name, "events/adc_saturations"));
 	snprintf(path, sizeof(path), PMUS "/%s/events/energy_adc_fj.unit", self->name);
 	ASSERT_LT(0, mx_read_file(path, text, sizeof(text)));
-	EXPECT_STREQ("Joules", text);
+	EXPECT_STREQ("uJ", text);
+	snprintf(path, sizeof(path), PMUS "/%s/events/energy_adc_fj.scale", self->name);
+	ASSERT_LT(0, mx_read_file(path, text, sizeof(text)));
+	EXPECT_STREQ("1e-9", text);
 	snprintf(path, sizeof(path), PMUS "/%s/events/cycles.unit", self->name);
 	EXPECT_EQ(-ENOENT, mx_read_file(path, text, sizeof(text)));
 }
