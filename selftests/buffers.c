@@ -232,7 +232,7 @@ TEST_F(buffers, in_use_by_a_job)
 
 TEST_F(buffers, unmapped_while_a_job_writes)
 {
-	struct mxaccel_submit submit = rig_job(&self->rig, ENTRY_LONG, 20, TM_TOKENS);
+	struct mxaccel_submit submit = rig_job(&self->rig, ENTRY_LONG, 2, TM_TOKENS);
 	struct mxaccel_completion c;
 	uint32_t out;
 	void *mem;

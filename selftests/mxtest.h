@@ -13,6 +13,10 @@
 #include "mxaccel.h"
 #include "testmodel.h"
 
+/* In an emulated machine that shares its processors, 30 seconds are not much. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	300
+
 /* The device under test: $MX_DEVICE or the first; ends the program with KSFT_SKIP without one. */
 const char *mx_device(void);
 /* Its folder in sysfs; of the PCI function with "device" as @name. NULL @name: the folder. */

@@ -73,7 +73,7 @@ static int jobs_left(void)
 {
 	int i;
 
-	for (i = 0; i < 1000 && mx_sysfs_number("jobs_in_flight"); i++)
+	for (i = 0; i < 6000 && mx_sysfs_number("jobs_in_flight"); i++)
 		usleep(10000);
 	return mx_sysfs_number("jobs_in_flight");
 }
