@@ -112,6 +112,57 @@ def test_suite_skipped_as_a_whole(totals):
     ("selftests-6.12", ("6.12", "off")),
     ("selftests-debug-on", ("debug", "on")),
     ("selftests-6.1-pt", ("6.1", "pt")),
+    ("interrupts-6.12", ("6.12", "off")),
 ])
 def test_variant_of_a_suite(suite, expected):
     assert runner.selftest_variant(suite) == expected
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """What is meant for the VM runs on this machine."""
+    run_lines = runner.run_lines
+    monkeypatch.setattr(runner, "LOGS", tmp_path)
+    monkeypatch.setattr(runner, "run_lines", lambda command, *rest: run_lines(
+        command[command.index("--") + 1:], *rest))
+    return tmp_path
+
+
+def test_status_of_a_program_counts(here, totals):
+    runner.run_in_vm(totals, "suite", "6.12", [], [
+        ("good", "echo 1..1; echo ok 1 a"),
+        ("ends badly", "echo 1..1; echo ok 1 b; exit 3"),
+        ("setting", "X=5 sh -c 'echo 1..1; echo ok 1 $X'"),
+    ])
+    assert totals.passed == 3
+    assert totals.failures == ["suite/ends badly: ended with status 3"]
+
+
+def test_vm_that_ends_early_fails(here, totals):
+    runner.run_in_vm(totals, "suite", "6.12", [], [("a", "kill $PPID"), ("b", "echo ok 1 b")])
+    assert len(totals.failures) == 1 and "the VM ended during suite/a" in totals.failures[0]
+
+
+def test_settings_are_on_devices_of_their_own(monkeypatch, totals):
+    vms = []
+    monkeypatch.setattr(runner, "listed", lambda kind: ["build/jobs", "build/ioctls"])
+    monkeypatch.setattr(runner, "run_in_vm", lambda _totals, _suite, kernel, options, tests, part:
+                        vms.append((kernel, " ".join(options), tests)))
+    runner.run_interrupts(totals, "interrupts-6.1")
+    assert {kernel for kernel, _, _ in vms} == {"6.1"}
+    assert "--devices 3 --prop 0:vectors=1 --prop 1:queues=1 --prop 2:shadow=off" in vms[0][1]
+    assert vms[0][2][2] == ("jobs, shadow=off", "MX_DEVICE=/dev/mxaccel2 build/jobs")
+    assert "coalesce_count=8" in vms[1][1]
+    assert vms[1][2] == [("jobs, coalescing", "MX_DEVICE=/dev/mxaccel0 build/jobs")]
+
+
+def test_matrix_shows_the_last_run(here, totals, capsys):
+    before = runner.counts(totals)
+    read(totals, "1..3\nok 1 a\nok 2 b # SKIP no such kernel\nnot ok 3 c\n", 1)
+    runner.keep_counts("selftests-6.1-pt", before, runner.counts(totals))
+    capsys.readouterr()
+    runner.print_matrix({"unit": runner.run_unit, "selftests-6.1-pt": runner.run_selftests})
+    heading, unit, selftests = capsys.readouterr().out.splitlines()
+    assert heading.split()[:6] == ["suite", "kernel", "IOMMU", "passed", "failed", "skipped"]
+    assert unit.split()[0] == "unit" and "not run" in unit
+    assert selftests.split()[:6] == ["selftests-6.1-pt", "6.1", "pt", "1", "1", "1"]
