@@ -73,6 +73,33 @@ static irqreturn_t mx_irq_thread(int irq, void *data)
 	return any || mx_irq_outrun(vector) ? IRQ_HANDLED : IRQ_NONE;
 }
 
+/*
+ * Prefers the processors whose queue it is. A hint only: with managed affinity the kernel
+ * would shut an interrupt down with its last processor, and a job may be in flight.
+ */
+static void mx_irq_prefer(struct mx_vector *vector)
+{
+	struct mx_dev *mx = vector->mx;
+	unsigned int cpu;
+
+	/* The admin queue's, or the only one there is, may go anywhere. */
+	if (!vector->index)
+		return;
+	for_each_possible_cpu(cpu)
+		if (mx->io[cpu % mx->nr_io].vector == vector->index)
+			cpumask_set_cpu(cpu, &vector->cpus);
+	if (irq_set_affinity_and_hint(pci_irq_vector(mx->pdev, vector->index), &vector->cpus))
+		dev_dbg(&mx->dev, "%s interrupts any processor\n", vector->name);
+}
+
+static void mx_irq_free(struct mx_vector *vector)
+{
+	int irq = pci_irq_vector(vector->mx->pdev, vector->index);
+
+	irq_update_affinity_hint(irq, NULL);
+	free_irq(irq, vector);
+}
+
 /* Requests every vector; the queues exist. */
 int mx_irq_init(struct mx_dev *mx)
 {
@@ -89,12 +116,13 @@ int mx_irq_init(struct mx_dev *mx)
 					   vector->name, vector);
 		if (err)
 			goto undo;
+		mx_irq_prefer(vector);
 	}
 	return 0;
 
 undo:
 	while (i--)
-		free_irq(pci_irq_vector(mx->pdev, i), &mx->vectors[i]);
+		mx_irq_free(&mx->vectors[i]);
 	return err;
 }
 
@@ -103,5 +131,5 @@ void mx_irq_exit(struct mx_dev *mx)
 	unsigned int i;
 
 	for (i = 0; i < mx->nr_vectors; i++)
-		free_irq(pci_irq_vector(mx->pdev, i), &mx->vectors[i]);
+		mx_irq_free(&mx->vectors[i]);
 }

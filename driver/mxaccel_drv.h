@@ -163,11 +163,12 @@ struct mx_queue {
 	unsigned long looked;
 };
 
-/* An interrupt vector, for the handler */
+/* An interrupt vector, for the handler; @cpus submit to its queues, and are best interrupted */
 struct mx_vector {
 	struct mx_dev *mx;
 	unsigned int index;
 	char name[24];
+	struct cpumask cpus;
 };
 
 /**

@@ -482,4 +482,34 @@ TEST_F(sysfs, counters_of_programming)
 	tm_free(tm);
 }
 
+/* Each I/O queue's interrupt, of a device with several, prefers processors of its own. */
+TEST(interrupts_prefer_their_processors)
+{
+	long long queues = mx_sysfs_number("queues"), vectors = mx_sysfs_number("vectors");
+	const char *node = strrchr(mx_device(), '/') + 1;
+	char line[4096], name[32], path[64], cpus[64];
+	int irq, index, found = 0;
+	FILE *in;
+
+	if (vectors < 2 || queues != sysconf(_SC_NPROCESSORS_CONF))
+		SKIP(return, "needs a queue for each processor");
+	in = fopen("/proc/interrupts", "r");
+	ASSERT_TRUE(in);
+	while (fgets(line, sizeof(line), in)) {
+		char *last = strrchr(line, ' ');
+
+		snprintf(name, sizeof(name), " %s-%%d", node);
+		if (!last || sscanf(last, name, &index) != 1 || sscanf(line, "%d:", &irq) != 1 ||
+		    !index)
+			continue;
+		snprintf(path, sizeof(path), "/proc/irq/%d/smp_affinity_list", irq);
+		ASSERT_LT(0, mx_read_file(path, cpus, sizeof(cpus)));
+		EXPECT_EQ(index - 1, atoi(cpus));
+		EXPECT_EQ(NULL, strpbrk(cpus, ",-"));
+		found++;
+	}
+	fclose(in);
+	EXPECT_EQ(queues, found);
+}
+
 TEST_HARNESS_MAIN
