@@ -275,7 +275,9 @@ static void mx_remove(struct pci_dev *pdev)
 {
 	struct mx_dev *mx = pci_get_drvdata(pdev);
 
-	/* First, so that the readers of sysfs that are waited for end soon. */
+	dev_info(&mx->dev, "removed%s, %d jobs in flight end\n",
+		 pci_device_is_present(pdev) ? "" : ", it is gone", atomic_read(&mx->jobs));
+	/* Early, so that the readers of sysfs that are waited for end soon. */
 	mx_condemn(mx);
 	mx_debugfs_remove(mx);
 	mx_hwmon_remove(mx);
