@@ -219,6 +219,19 @@ static void mx_job_spoil(MxState *s, MxJob *j)
     j->memory_error = mx_fault_take(s, MX_FAULT_MEMORY);
 }
 
+/* Its buffers are found and its copies made: it takes their room from now on. */
+static void mx_job_enter(MxState *s, MxJob *j)
+{
+    j->in->users++;
+    j->out->users++;
+    s->staged_bytes += j->in_bytes + j->out_bytes;
+    j->job.read = mx_job_read;
+    j->job.write = mx_job_write;
+    j->job.opaque = j;
+    j->job.out_room = j->out_bytes;
+    mx_job_spoil(s, j);
+}
+
 /* The guest's clock, by which its own timeouts go: a paused machine misses none. */
 static void mx_job_arm(MxJob *j, int64_t deadline_ms)
 {
@@ -289,14 +302,7 @@ static MxTask *mx_job_load(MxState *s, MxContext *ctx, bool done, QEMUFile *f)
         qemu_get_buffer(f, (uint8_t *)&j->job.counters, sizeof(j->job.counters));
         qemu_get_buffer(f, j->out_host, j->out_bytes);
     }
-    j->in->users++;
-    j->out->users++;
-    s->staged_bytes += j->in_bytes + j->out_bytes;
-    j->job.read = mx_job_read;
-    j->job.write = mx_job_write;
-    j->job.opaque = j;
-    j->job.out_room = j->out_bytes;
-    mx_job_spoil(s, j);
+    mx_job_enter(s, j);
     if (deadline >= 0) {
         mx_job_arm(j, deadline / SCALE_MS);
     }
@@ -416,14 +422,7 @@ static void mx_job_submit(MxState *s, MxCommand *cmd, MxContext *ctx, MxJob *j)
 
     j->in_handle = le32_to_cpu(cmd->sqe.job.in_handle);
     j->out_handle = le32_to_cpu(cmd->sqe.job.out_handle);
-    j->in->users++;
-    j->out->users++;
-    s->staged_bytes += j->in_bytes + j->out_bytes;
-    j->job.read = mx_job_read;
-    j->job.write = mx_job_write;
-    j->job.opaque = j;
-    j->job.out_room = j->out_bytes;
-    mx_job_spoil(s, j);
+    mx_job_enter(s, j);
     mx_task_submit(s, &j->task, &mx_job_ops, cmd, ctx);
     if (timeout_ms) {
         mx_job_arm(j, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + timeout_ms);
