@@ -320,15 +320,22 @@ static bool clear_bus_master(const char *function)
 	return done;
 }
 
-/* The driver sees that the chip failed, and brings it back. */
-static void wait_for_reset(struct __test_metadata *_metadata, FIXTURE_DATA(lifetime) *self)
+/* One more reset, within 10 s. */
+static void wait_for_count(struct __test_metadata *_metadata, FIXTURE_DATA(lifetime) *self)
 {
-	char error[256];
 	int tries;
 
 	for (tries = 0; tries < 100 && mx_sysfs_number("reset_count") == self->resets; tries++)
 		usleep(100000);
 	EXPECT_EQ(self->resets + 1, mx_sysfs_number("reset_count"));
+}
+
+/* The driver sees that the chip failed, and brings it back. */
+static void wait_for_reset(struct __test_metadata *_metadata, FIXTURE_DATA(lifetime) *self)
+{
+	char error[256];
+
+	wait_for_count(_metadata, self);
 	mx_read_file(mx_sysfs("last_error"), error, sizeof(error));
 	EXPECT_NE(NULL, strstr(error, "fatal")) {
 		TH_LOG("last_error: %s", error);
@@ -388,9 +395,10 @@ TEST_F(lifetime, chip_fails_while_closing)
 	ASSERT_EQ(0, mx_submit(self->rig.fd, &submit));
 	ASSERT_TRUE(clear_bus_master(self->function));
 	close(self->rig.fd);
+	/* A worker resets the chip: closing only waits for it if it was the first to notice. */
+	wait_for_count(_metadata, self);
 	self->rig.fd = mx_open();
 	EXPECT_LE(0, self->rig.fd);
-	EXPECT_EQ(self->resets + 1, mx_sysfs_number("reset_count"));
 }
 
 /* Loads the module that fits this kernel, from $MX_MODULE or a build folder. */
